@@ -43,13 +43,13 @@ from activities.earlier_runs import PlannedRuns, VisibleRuns
 from activities.jobs import Recalls, Results
 from activities.ledger import Ledger, LedgerNotes
 from activities.material import Material, Pictures
-from activities.named_reports import Asking
 from activities.notices import Notices, RecordedNotices
 from activities.onlooker import LostQueues, Onlooker
 from activities.pinned import PinnedBefore
 from activities.pulse import Look, Pulse
 from activities.sources import MaterialInspection, Reader
 from activities.submission import OwnRequest, Previews, Submission
+from qunfa.audience.plans import Plans
 from qunfa.audience.store import Store
 from qunfa.media.policy import SourcePolicy
 from qunfa.media.sources import Sources
@@ -65,9 +65,10 @@ def all_activities(
     settings: Settings, client: Client, http: httpx.AsyncClient, task_queue: str
 ) -> list[Callable[..., Any]]:
     """What a worker registers; `task_queue` is where an `Account` is started that does not run yet."""
-    accounts, runs = Accounts(settings, http), VisibleRuns(client)
-    audiences = audiences_of(settings, accounts, runs, Ledger(client, task_queue, runs).known)
-    earlier = PlannedRuns(client, audiences.plans)
+    accounts, store = Accounts(settings, http), store_of(settings)
+    earlier = PlannedRuns(client, Plans(store) if store else None)
+    ledger = Ledger(client, task_queue, earlier)
+    audiences = Audiences(accounts, Sources(_list_policy(settings)), store, VisibleRuns(client), ledger.known)
     own_request = OwnRequest(client, audiences.openids_of)
     reader = Reader(Sources(source_policy(settings)))
     owners: tuple[object, ...] = (
@@ -78,7 +79,7 @@ def all_activities(
         Pictures(accounts, reader),
         Material(accounts, reader),
         Previews(accounts),
-        Ledger(client, task_queue, earlier),
+        ledger,
         Submission(accounts, LedgerNotes(client, task_queue).tell, own_request.openids),
         Batches(client),
         Results(accounts),
@@ -95,11 +96,14 @@ def _is_activity(method: object) -> bool:
     return hasattr(method, "__temporal_activity_definition")
 
 
-def audiences_of(settings: Settings, accounts: Accounts, runs: VisibleRuns, known: Asking) -> Audiences:
-    """What plans audiences; its files are bigger than a message's, and take longer."""
-    policy = replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
-    store = None if settings.store.uri is None else Store(settings.store.uri, policy)
-    return Audiences(accounts, Sources(policy), store, runs, known)
+def store_of(settings: Settings) -> Store | None:
+    """Where plans and reports stand."""
+    return None if settings.store.uri is None else Store(settings.store.uri, _list_policy(settings))
+
+
+def _list_policy(settings: Settings) -> SourcePolicy:
+    """Files of openids are bigger than a message's, and take longer."""
+    return replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from activities.attempts import asking, passing
 from activities.run_history import Remains, RunHistory, added_up, request_in, start_of
-from qunfa.audience.plans import PlanLostError, Plans
+from qunfa.audience.plans import PlanLostError, PlanNewerError, Plans
 from qunfa.audience.store import StoreUnavailable
 from qunfa.contract.facts import Ended, Known
 from qunfa.contract.ids import MASS_SEND, MASS_SEND_IN_BATCHES, MassSendId, is_later, mass_send_id, parse_mass_send_id
@@ -327,6 +327,8 @@ class PlannedRuns(VisibleRuns):
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 plan = await self._plans.get(named.account, named.key)
+        except PlanNewerError as newer:
+            raise passing(LEDGER_UNAVAILABLE, f"{workflow_id} waits for another worker: {newer}") from None
         except (PlanLostError, StoreUnavailable, TimeoutError) as error:
             activity.logger.warning("whether %s was planned before is not known: %s", workflow_id, error)
             return None

@@ -72,6 +72,10 @@ class PlanLostError(Exception):
     """The store has no such plan, or not as it was made. The message says in whole sentences what, and what to do."""
 
 
+class PlanNewerError(StoreUnavailable):
+    """A newer version has written the plan: a worker of that one can go on."""
+
+
 def folder_of(account: str, key: str) -> str:
     """Where a send in batches has its files. The keys ``.`` and ``..`` are no folder's names."""
     return f"{AUDIENCES}/{account}/{_DOTS.get(key, key)}"
@@ -119,7 +123,7 @@ class Plans:
         try:
             return PlanFile.model_validate_json(content)
         except NewerError:
-            raise StoreUnavailable(
+            raise PlanNewerError(
                 f"{self._store.uri_of(path)} was written by a newer version. Upgrade this worker, too."
             ) from None
         except ValidationError:

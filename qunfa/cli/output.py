@@ -169,7 +169,9 @@ class _Hanging(Wrapping):
     """A text of which every line but the first one begins further in."""
 
     def wrap(self, console: Console, width: int, **how: Any) -> Lines:
-        """Its lines, none wider than `width`."""
+        """Its lines, none wider than `width`; one that fits is whole."""
+        if len(whole := super().wrap(console, width, **how)) == 1:
+            return whole
         first, *others = super().wrap(console, max(width - len(_FURTHER_IN), 1), **how)
         return Lines([first, *(Text(_FURTHER_IN).append_text(line) for line in others)])
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from temporalio.worker import Worker
 from activities import all_activities
 from activities.accounts import Accounts, Configuration
 from activities.checks import Checks
+from activities.ledger import Ledger
 from activities.pinned import PinnedBefore
 from qunfa.contract import checks, limits, notice, prospect, recall, steps
 from qunfa.contract.message import Article, Source
@@ -95,6 +97,16 @@ async def test_a_worker_has_every_activity_that_workflows_ask_for(temporal: Clie
     Worker(
         temporal, task_queue="registry", activities=[*found.values()], graceful_shutdown_timeout=timedelta(seconds=1)
     )
+
+
+async def test_a_worker_has_one_turn_at_each_account(
+    temporal: Client, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists ask it as well as sends: with two books a worker would make two updates at a time."""
+    books = Mock(wraps=Ledger)
+    monkeypatch.setattr("activities.Ledger", books)
+    registered(URL, temporal, http)
+    assert books.call_count == 1
 
 
 @pytest.mark.parametrize("name", ASKING)

@@ -170,7 +170,7 @@ async def test_several_accounts_are_unfrozen_knowingly(
     assert (own.exit_code, "Unfreeze" in own.stderr) == (0, False)
 
 
-async def test_a_name_leads_to_the_appid_by_theledger_of(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
+async def test_a_name_leads_to_the_appid_by_the_ledger(qunfa: Qunfa, client: Client, appid: str, key: str) -> None:
     """Or by the configuration, which wins. What looks like an appid but is none would be a freeze of nobody."""
     name = f"shop-{key[:8]}"
     await _known(client, appid, name, key)

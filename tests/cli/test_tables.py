@@ -178,3 +178,12 @@ def test_a_folded_text_begins_no_line_to_approve(width: int, filler: str) -> Non
     begins = real.index("to all followers")
     assert sum(line[begins:].lstrip().startswith("to 5 openids") for line in shown) > 0
     assert not any(line[begins:].startswith("to 5 openids") for line in shown)
+
+
+def test_the_longest_line_to_approve_is_whole_where_it_fits() -> None:
+    """Whoever looks for it finds it in one line."""
+    longest = f"image (png, 204,800 bytes, SHA-256 {'0123456789abcdef' * 2})"
+    approval = {"required": True, "shows": [longest, "to all followers"]}
+    said = Status.model_validate(status("awaiting_approval", approval=approval))
+    view = {"workflow_id": "w", "account": "demo", "key": "k", "state": "running", "status": said}
+    assert [line for line in lines(render_send(SendView.model_validate(view)), 120) if line.endswith(longest)]

@@ -82,6 +82,7 @@ async def nursery() -> AsyncIterator[Nursery]:
 
 def _born() -> Any:
     """What a victim is to be. It returns in the victims alone: this process and their parents stay here."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends those who ask, and they kill their victims
     with socket.create_server((LOCALHOST, 0)) as listening:
         print(listening.getsockname()[1], flush=True)  # noqa: T201
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a parent has ended
@@ -109,6 +110,7 @@ def _forked_again(connection: socket.socket) -> Any:
 
 if __name__ == "__main__":
     given = _born()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(given["log"], os.O_WRONLY | os.O_APPEND), sys.stderr.fileno())
     os.environ.clear()
     os.environ.update(given["environment"])
