@@ -22,7 +22,7 @@ from qunfa.article.urls import is_frame, is_link, is_picture
 _MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
 _WECHATS: Final = re.compile(r"mp[a-z0-9-]{0,60}|qqmusic")
 """Cards, voices, profiles: `mp-miniprogram`, `mpvoice`, `mp-common-profile` …"""
-_PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
+PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
 _OF_WECHATS: Final = re.compile(r"(?!on)[a-z][a-z0-9_-]{0,80}")
 _URLS: Final = frozenset({"action", "background", "cite", "data-src", "href", "poster", "src", "xlink:href"})
 _SOURCED: Final = frozenset({"img", "iframe", "audio", "video", "source", "track"})
@@ -116,7 +116,7 @@ def takes(tag: str, name: str) -> bool:
     """Whether an element may have an attribute; what the attribute may say is another question."""
     if name in _URLS:
         return _takes_url(tag, name)
-    if name in _ANYWHERE or name == "style" or _PREFIXED.fullmatch(name):
+    if name in _ANYWHERE or name == "style" or PREFIXED.fullmatch(name):
         return True
     if tag in DRAWING:
         return name in _GEOMETRY or (name in _ANIMATION and tag.startswith(("animate", "set")))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from lxml import html
 
-from qunfa.article.cleaning import DRAWING, cleaned, is_wechats_own
+from qunfa.article.cleaning import DRAWING, PREFIXED, cleaned, is_wechats_own
 from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import replaced, urls_in
 from qunfa.article.styles import asks_for_the_screen
@@ -21,11 +21,17 @@ from qunfa.printable import printable
 
 _LED: Final = ("href", "xlink:href", "target")
 _PROGRAM: Final = "data-miniprogram-"
-_BOXES: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+_BOXES: Final = frozenset({"audio", "iframe", "video"})
+_SOURCES: Final = frozenset({"source", "track"})
+"""Boxes if they lead to something by themselves: those of a picture do not."""
+_NAMES: Final = frozenset({"begin", "class", "end", "id", "title"})
+"""Attributes of drawings in which any word is only a name."""
 _UNSEEN: Final = frozenset({"mp-style-type", "mpchecktext"})
 """Marks of WeChat's editor, which show nothing."""
 WORDS_MAX: Final = 40
 """Characters of a link's text that are told of it."""
+VALUE_MAX: Final = 80
+"""Characters of each value that are told of a box: its beginning and its end."""
 _BOX: Final = "display:block;margin:8px 0;padding:16px;border:1px dashed #999;color:#666;text-align:center;"
 
 
@@ -99,8 +105,9 @@ def _prepared(content: str) -> tuple[Document, tuple[str, ...]]:
 
 def _asks_for_the_screen(element: html.HtmlElement) -> bool:
     """Whether its style does, or what else a drawing has instead of one."""
-    looks = element.attrib.values() if element.tag in DRAWING else [element.attrib.get("style", "")]
-    return any(map(asks_for_the_screen, looks))
+    looks = {"style": element.attrib.get("style", "")} if element.tag not in DRAWING else element.attrib
+    stated = (value for name, value in looks.items() if name not in _NAMES and not PREFIXED.fullmatch(name))
+    return any(map(asks_for_the_screen, stated))
 
 
 def _unlinked(element: html.HtmlElement) -> list[tuple[str, str]]:
@@ -118,18 +125,27 @@ def _unlinked(element: html.HtmlElement) -> list[tuple[str, str]]:
 
 def _is_box(element: html.HtmlElement) -> bool:
     """Whether it is something that WeChat alone shows."""
+    if element.tag in _SOURCES:
+        return "src" in element.attrib
     return element.tag in _BOXES or (is_wechats_own(str(element.tag)) and element.tag not in _UNSEEN)
 
 
 def _boxed(element: html.HtmlElement) -> str:
     """Puts what only WeChat can show in a box, with all it holds; what that is: its tag, without its look."""
-    named = _written({name: value for name, value in element.attrib.items() if name not in {"class", "style"}})
+    told = {name: _short(value) for name, value in element.attrib.items() if name not in {"class", "style"}}
+    named = _written(told)
     what = f"<{' '.join(filter(None, (element.tag, named)))}>"
     element.attrib.clear()
     element.tag = "span"
     set_attribute(element, "style", _BOX)
     element.text = f"{printable(_('WeChat shows this: {what}').format(what=what))} {element.text or ''}"
     return what
+
+
+def _short(value: str) -> str:
+    """A value's beginning and end: an address often ends with what tells it from others."""
+    words, half = " ".join(value.split()), VALUE_MAX // 2
+    return words if len(words) <= VALUE_MAX else f"{words[:half]}…{words[1 - half :]}"
 
 
 def _written(attributes: Mapping[str, str]) -> str:

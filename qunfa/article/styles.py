@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import tinycss2
-from tinycss2.ast import Declaration, DimensionToken, FunctionBlock, IdentToken, Node, StringToken, URLToken
+from tinycss2.ast import (
+    Declaration,
+    DimensionToken,
+    FunctionBlock,
+    IdentToken,
+    LiteralToken,
+    Node,
+    StringToken,
+    URLToken,
+)
 
 NESTING_MAX: Final = 20
 """Brackets in brackets; deeper ones are not looked into."""
@@ -35,6 +44,7 @@ _OF_THE_SCREEN: Final = re.compile(
     r"|(link|visited|active|field|gray|button|highlight|selecteditem)text|button(face|border)|highlight|selecteditem"
 )
 """Units, functions, properties and colours that are others on another screen."""
+_ANIMATED: Final = re.compile(r"(-[a-z]+-)?animation(-name)?")
 
 
 def urls(css: str) -> list[str]:
@@ -81,7 +91,17 @@ def is_local(value: str) -> bool:
 
 def asks_for_the_screen(css: str) -> bool:
     """Whether it may show something else on a screen that is wider, higher or darker."""
-    return any(_OF_THE_SCREEN.fullmatch(_name(node)) for node in _walk(_parsed(css)))
+    return any(_OF_THE_SCREEN.fullmatch(_name(node)) for node in _walk(list(_unnamed(_parsed(css)))))
+
+
+def _unnamed(nodes: list[Node]) -> Iterator[Node]:
+    """All but the words in declarations of animations: such a word may be a name of keyframes."""
+    stated = ""
+    for node in nodes:
+        ended = isinstance(node, LiteralToken) and node.value == ";"
+        stated = "" if ended else stated or _name(node)
+        if not (isinstance(node, IdentToken) and _ANIMATED.fullmatch(stated)):
+            yield node
 
 
 def _name(node: Node) -> str:

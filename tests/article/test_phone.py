@@ -25,6 +25,8 @@ MISSING = missing("picture")
         (f'<img src="{WECHAT}">', f'<img src="{MISSING}">'),
         ('<a href="https://a/">b</a>', "<a>b</a>"),
         ('<svg><a xlink:href="https://a/"><text>b</text></a></svg>', "<svg><a><text>b</text></a></svg>"),
+        ('<picture><source srcset="https://a/1.webp" type="image/webp"><track><img src="https://a/1.png"></picture>',
+         f'<source type="image/webp"><track><img src="{PIXEL}"></track></source>'),
         ("<p>a<mp-style-type></mp-style-type></p>", "<p>a<mp-style-type></mp-style-type></p>"),
         ("a<script>x()</script>b", "ab"),
         ('<p onclick="x()">a</p>', "<p>a</p>"),
@@ -68,6 +70,19 @@ def test_a_box_says_by_its_tag_what_wechat_shows(element: str, box: str | None) 
     assert shown.boxes[1:] == (('<source src="https://a/1.mp4">',) if box == "<video>" else ())
 
 
+def test_a_box_tells_the_ends_of_long_values() -> None:
+    """Every attribute has its name and a part, however many and long the others are."""
+    decoys = " ".join(f'data-{number}="{"x" * 900}"' for number in range(20))
+    card = (
+        f'<mp-a {decoys} data-is="{"i" * 80}" data-src="https://a/{" " * 90}{"?" * 80}&amp;vid=&quot;1" data-id="M=">'
+    )
+    (box,) = on_a_phone(card, {}).boxes
+    long = f"{'x' * 40}…{'x' * 39}"
+    url = f"https://a/ {'?' * 29}…{'?' * 32}&vid=&quot;1"
+    told = " ".join(f'data-{number}="{long}"' for number in range(20))
+    assert box == f'<mp-a {told} data-is="{"i" * 80}" data-src="{url}" data-id="M=">'
+
+
 def test_text_within_a_card_is_shown() -> None:
     """It goes out, and WeChat may show it."""
     assert "<p>限时</p>" in on_a_phone("<p>一</p><mp-note><p>限时</p></mp-note>", {}).html
@@ -100,6 +115,14 @@ def test_where_links_lead_is_told_as_wechat_opens_them(link: str, links: list[tu
         ('<p style="width:attr(data-w vw)">a</p>', True),
         ('<svg width="100vw"></svg>', True),
         ('<svg><text><animate attributeName="font-size" to="9vh"></animate></text></svg>', True),
+        ('<svg style="color:canvas"></svg>', True),
+        ('<svg fill="Canvas"><animate attributeName="fill" values="red;Highlight"></animate></svg>', True),
+        ('<p style="animation:highlight 1s;color:canvas">a</p>', True),
+        ('<p style="animation:a calc(1s * sign(100vw - 9px))">a</p>', True),
+        ('<p style="--animation:canvas;animation-name:env;color:var(--animation)">a</p>', True),
+        ('<p style="animation:highlight 1s;-webkit-animation-name:Canvas">a</p>', False),
+        ('<svg id="Canvas" class="env" data-name="Highlight" aria-label="5vw" style="animation:env"></svg>', False),
+        ('<svg title="env"><animate begin="canvas.click" end="env.click" attributeName="x" to="1"></svg>', False),
         ('<p style="width:calc(100% - 2em);color:#fff" class="5vw" title="5vw">5vw</p><svg width="9"></svg>', False),
     ],
 )  # fmt: skip
