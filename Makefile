@@ -46,10 +46,10 @@ demo: $(STATE)/demo  ## Run everything on this machine and send a message to a s
 rehearse: $(STATE)/dev  ## Play what operators meet against a simulated WeChat, in half a minute (ARGS="-s" shows each step)
 	@$(BIN)/pytest -v tests/rehearsal $(ARGS)
 
-test: $(STATE)/dev  ## Prove the product on its real parts, in ten minutes on two cores (ARGS="-k name", JOBS=2)
+test: $(STATE)/dev  ## Prove the product on its real parts, in eight minutes on two cores (ARGS="-k name", JOBS=2)
 	@$(PYTEST) -m "not long" $(ARGS)
 
-test-all: $(STATE)/dev  ## Run every test, which takes fifteen minutes on two cores (ARGS=, JOBS=)
+test-all: $(STATE)/dev  ## Run every test, which takes ten minutes on two cores (ARGS=, JOBS=)
 	@$(PYTEST) $(ARGS)
 
 simulate: $(STATE)/dev  ## Play SEEDS=1000 lives of sends without a server, other ones each time (SEED=, STEPS=, CONTROL=, JOBS=)
