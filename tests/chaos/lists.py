@@ -66,7 +66,10 @@ def _certain(first: int) -> list[SendPlan]:
     """What happens in every run that has so many: above all a list whose caller starts it once more."""
     lost, after = fault("reset_after_accept"), Fate((fault("timeout_after_accept"),))
     return [
-        _to_file(first, range(21_000), fates=(Fate((lost,)), after), turn="terminate", turn_after=6.0, again=True),
+        replace(
+            _to_file(first, range(21_000), fates=(Fate((lost,)), after), turn="terminate", turn_after=6.0, again=True),
+            once_begun=True,
+        ),
         replace(
             _to_file(first + 1, range(HALF["count"])),
             audience={"kind": "tags", "any": [HALF["id"]]},

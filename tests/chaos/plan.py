@@ -86,7 +86,8 @@ class SendPlan:
 
     The rest is of a list, which is sent in batches. `members` are the followers on it, by number. `on_file` are those
     in its file, where it has more. `fates` are those of its batches, in order. `part` is the batch, where only that is
-    meant. `lasts`: it takes longer than all sends together, and everything is struck until it is over.
+    meant. `once_begun`: its turn waits for a batch as well. `lasts`: it takes longer than all sends together, and
+    everything is struck until it is over.
     """
 
     number: int
@@ -110,6 +111,7 @@ class SendPlan:
     on_batch_problem: Literal["stop", "continue"] = "stop"
     fates: tuple[Fate, ...] = ()
     part: int = 0
+    once_begun: bool = False
     lasts: bool = False
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -201,6 +202,8 @@ class Upstream:
         """What happens to the send while it runs; the id of the run that goes on."""
         await asyncio.sleep(self.send.turn_after)
         handle: Handle = self.client.get_workflow_handle(self.id, result_type=MassSendResult)
+        if self.send.once_begun:
+            await self._unless_gone(lambda: self._begun(handle))
         match self.send.turn:
             case "terminate":
                 await self._unless_gone(lambda: handle.terminate("by mistake", rpc_timeout=RPC))
@@ -220,6 +223,14 @@ class Upstream:
             case _:
                 pass
         return run
+
+    async def _begun(self, handle: Handle) -> None:
+        """Until a batch is under way, or all is over: a busy machine may plan for longer than any time that is set."""
+        while True:
+            seen = await handle.describe(rpc_timeout=RPC)
+            if seen.status is not WorkflowExecutionStatus.RUNNING or seen.raw_description.pending_children:
+                return
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _abort(self, handle: Handle) -> None:
         refusal = await updated(handle, "abort", {"by": "chaos", "reason": "changed my mind"})
