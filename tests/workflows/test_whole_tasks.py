@@ -106,7 +106,7 @@ async def retried_in_the_task_of_a_refusal(
     env: WorkflowEnvironment, runner: Makes
 ) -> tuple[Handle, list[Status | BaseException]]:
     """A send whose retry is refused in the task that brings another one; how the two were answered."""
-    desk, worker = staffed(env, scaled_facts())
+    desk, worker = staffed(env, scaled_facts(http_timeout=timedelta(hours=1)))
     begun, over = asyncio.Event(), asyncio.Event()
     tasks_only = {"activities": [desk.wechat.resolve_account], "no_remote_activities": True}
 
