@@ -16,7 +16,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 | `SourceRefused` | no | `upload` |
 | `SourceUnavailable` | yes | `inspect`, `upload`, `plan_audience` |
 | `AudienceInvalid`, `PlanMissing`, `PlanReused` | no | `plan_audience` |
-| `PlanLost` | no | `write_report` |
+| `PlanLost` | no; yes of `write_report`, where a `[store]` is configured | `plan_audience`, `write_report` |
 | `StoreUnavailable` | yes | `plan_audience`, `write_report` |
 | `LedgerUnavailable` | yes | all that ask the ledger or Temporal's histories, such as `wish`, `resolve_account` |
 | `TriedBefore` | no | `submit`, whose workflow takes it for a lost try; `preview`, `delete_job` |
