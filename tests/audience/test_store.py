@@ -223,6 +223,20 @@ async def test_a_bucket_that_does_not_answer_says_so(
     assert SECRET_KEY not in f"{silent.value}{forbidden.value}"
 
 
+async def test_a_store_has_more_patience_than_a_source(credentials: None, store: Bucket) -> None:
+    """A part of a long list goes up for a minute on a slow line, and the bucket is silent for as long."""
+    store.put("patient", "other", b"x")
+    soon = timedelta(microseconds=1)
+    policy = SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1", silence_max=soon, time_max=soon)
+    found = Store("s3://patient/plans", policy)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+
+    await found.put("a/k/big", pieces())
+    assert await found.get("a/k/big") == b"x" * CHUNK
+
+
 async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither when the folder is used first nor later: whoever asks hears so, and the process goes on."""
     found = Store(tmp_path.as_uri(), SourcePolicy())
