@@ -217,15 +217,15 @@ class Store:
             reason = self._reason(error)
         except TimeoutError:
             reason = "it did not answer in time"
-        except (BaseError, OSError, ValueError) as error:
+        except (BaseError, NotImplementedError, OSError, ValueError) as error:
             reason = self._reason(error)
         else:
             return
         said = f"cannot be {done}: {reason}"
-        raise StoreUnavailable(f"[store] {self.uri_of(path)} {said}. Mend that; it is tried again.", f"it {said}")
+        raise StoreUnavailable(f"[store] {self.uri_of(path)} {said}. Mend that.", f"it {said}")
 
-    def _reason(self, error: BaseError | OSError | ValueError) -> str:
-        if isinstance(error, NotSupportedError):
+    def _reason(self, error: BaseError | NotImplementedError | OSError | ValueError) -> str:
+        if isinstance(error, NotSupportedError | NotImplementedError):
             return "it lacks what is needed here: to create an object only where there is none"
         if isinstance(error, InvalidPathError):
             return "below it is a file whose name is no UTF-8, or has signs that do not print"
@@ -237,7 +237,7 @@ class Store:
         said = f" ({code})" if code else ""
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return f"it refuses the worker's credentials{said}"
-        return f"it failed, or was not reached{said}"
+        return f"it failed, or was not reached{said}: check its endpoint, region, credentials and this machine's clock"
 
 
 class _Making:
