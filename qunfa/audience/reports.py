@@ -119,7 +119,7 @@ class ReportWriter:
 
         All batches are in doubt where the run ends before it knows which of them an earlier one had begun.
         """
-        told_before = await self._read()
+        told_before = await self.rows_file()
         if told_before is None and await self.stands():
             raise self._rows_lost()
         before = _rows_of(told_before)
@@ -142,7 +142,7 @@ class ReportWriter:
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report."""
-        return _rows_of(await self._read())
+        return _rows_of(await self.rows_file())
 
     async def written_at(self) -> datetime | None:
         """When the report was written, if it stands: by Temporal's clock or the store's, whichever is earlier.
@@ -150,12 +150,13 @@ class ReportWriter:
         A store that was copied has the time of the copy. The rows may be newer than a report, if the next one failed.
         """
         times = [one.at for one in await self._store.found(self._folder) if one.path == self._report]
-        told = await self._read() if times else None
+        told = await self.rows_file() if times else None
         if told is not None and told.at is not None:
             times.append(told.at)
         return min(times, default=None)
 
-    async def _read(self) -> RowsFile | None:
+    async def rows_file(self) -> RowsFile | None:
+        """The rows as they stand; None where nothing is to be seen."""
         self._read_at = elapsed()
         content = await self._store.get(self._rows)
         try:
@@ -168,7 +169,7 @@ class ReportWriter:
 
     async def _rows_of_claims(self) -> dict[int, BatchRow]:
         """What other keys have gone by. Without that, nobody knows whose people a batch has."""
-        told = await self._read()
+        told = await self.rows_file()
         if told is None:
             raise self._rows_lost()
         return {row.number: row for row in told.rows}
