@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
@@ -64,8 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Each run simulates other lives. All processes of a run inherit the seed of the first one."""
+    """Each run simulates other lives. All processes of a run inherit the seed of the first one.
+
+    Workers and receivers of this process may log while a command is tested, whose stdout stands in for this one's.
+    """
     os.environ.setdefault(FIRST_SEED, str(secrets.randbelow(2**31)))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -92,10 +97,10 @@ def chinese() -> Iterator[None]:
 def log_set_up() -> Iterator[None]:
     """Gives back what a set-up of the logs changes."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, before = list(root.handlers), root.level, structlog.get_config()
     yield
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers[:] = handlers
     root.setLevel(level)
 

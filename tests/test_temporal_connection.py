@@ -27,17 +27,16 @@ from qunfa.contract.result import JobFinished
 from qunfa.settings import Settings
 from qunfa.temporal import connection, namespace
 from qunfa.wechat import open_http
+from tests.looking import PATIENCE
 from tests.ports import free_address
-from tests.temporal import binary
+from tests.temporal import binary, development_server
 
 
 @pytest.fixture(scope="module")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A real Temporal server of this module's own."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
-    ) as environment:
-        yield environment
+async def server() -> AsyncIterator[Client]:
+    """A client of a real Temporal server of this module's own."""
+    async with development_server() as client:
+        yield client
 
 
 @pytest.fixture
@@ -60,20 +59,20 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def client(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> Client:
+async def client(server: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
     """Connected by the environment, to a namespace of the test's own."""
     namespace = f"test-{uuid4()}"
     request = RegisterNamespaceRequest(
         namespace=namespace, workflow_execution_retention_period=Duration(seconds=24 * 3600)
     )
-    await server.client.workflow_service.register_namespace(request)
+    await server.workflow_service.register_namespace(request)
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_NAMESPACE", namespace)
     return await connection.connect(identity="qunfa-test")
 
 
-def _address(environment: WorkflowEnvironment) -> str:
-    return environment.client.service_client.config.target_host
+def _address(client: Client) -> str:
+    return client.service_client.config.target_host
 
 
 async def _refusal() -> connection.TemporalUnreachable:
@@ -91,9 +90,7 @@ async def test_connects_as_the_environment_says(client: Client) -> None:
     assert b'"msg_id":4611686018427387904' in payload.data
 
 
-async def test_connects_as_a_profile_says(
-    server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_connects_as_a_profile_says(server: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Temporal's configuration file and profiles are honoured."""
     (tmp_path / "temporal.toml").write_text(f'[profile.prod]\naddress = "{_address(server)}"\n')
     monkeypatch.setenv("TEMPORAL_PROFILE", "prod")
@@ -137,7 +134,7 @@ async def test_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await _refusal()).address == "not a host"
 
 
-async def test_unknown_namespace(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_namespace(server: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A namespace that does not exist is found at the connection, not at the first workflow."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
@@ -187,7 +184,7 @@ def _answering(code: int, why: str) -> Callable[[asyncio.StreamReader, asyncio.S
     return answer
 
 
-async def test_a_namespace_that_is_empty(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_namespace_that_is_empty(server: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a variable that was to fill it in: the default one would be another memory of what was sent."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "")
@@ -195,7 +192,7 @@ async def test_a_namespace_that_is_empty(server: WorkflowEnvironment, monkeypatc
         await connection.connect()
 
 
-async def test_an_api_key_that_is_empty(server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_api_key_that_is_empty(server: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """To Temporal's clients it is one, which goes by TLS alone: that is said where there is no connection."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", _address(server))
     monkeypatch.setenv("TEMPORAL_API_KEY", "")
@@ -341,8 +338,8 @@ async def test_reachable(client: Client) -> None:
     """A server that answers for the namespace is reachable; one that does not know it is not."""
     elsewhere = await Client.connect(client.service_client.config.target_host, namespace="nowhere")
 
-    assert await connection.is_reachable(client, timedelta(seconds=2))
-    assert not await connection.is_reachable(elsewhere, timedelta(seconds=2))
+    assert await connection.is_reachable(client, timedelta(seconds=PATIENCE))
+    assert not await connection.is_reachable(elsewhere, timedelta(seconds=PATIENCE))
 
 
 async def test_a_server_without_its_namespace_tells_of_no_workflow(client: Client) -> None:

@@ -18,10 +18,12 @@ from qunfa.contract.steps import LookUpStep, Remembered, TakePreviewStep, TellSt
 from qunfa.temporal.payloads import data_converter
 from tests.activities.conftest import NOON, attempt
 from tests.activities.past import DIGEST, MSG_ID, Times
-from tests.looking import until
+from tests.looking import PATIENCE, until
 from workflows.refusal import update_refused
 
 QUEUE = "ledger"
+LONG = timedelta(seconds=PATIENCE)
+"""How long an answer of the ledger is waited for, where a worker is to give one."""
 LONG_AGO = NOON - timedelta(days=3650)
 TURN = Turn(generation=0, clientmsgid="c0", due=LONG_AGO, pace=timedelta(seconds=1), http_timeout=timedelta(seconds=30))
 
@@ -85,7 +87,7 @@ class Books:
     def __post_init__(self) -> None:
         self.times.appid = self.appid
 
-    async def act(self, name: str, step: Any, patience: timedelta = timedelta(seconds=10)) -> Any:
+    async def act(self, name: str, step: Any, patience: timedelta = LONG) -> Any:
         ledger = Ledger(self.client, self.task_queue, self.earlier, patience=patience)
         who = {"workflow_run_id": self.run_id, "activity_id": self.activity_id}
         return await attempt(getattr(ledger, name), step, **who, attempt=self.attempt)
@@ -105,7 +107,7 @@ class Books:
         assert wished.granted is not None
         return wished.known, wished.granted
 
-    async def look_up(self, patience: timedelta = timedelta(seconds=10)) -> Remembered:
+    async def look_up(self, patience: timedelta = LONG) -> Remembered:
         known: Remembered = await self.act("look_up", self.look_up_step(), patience)
         return known
 

@@ -10,8 +10,9 @@ import pytest
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowUpdateWithStartInput
 
 from activities.ledger import AT_ONCE, Ledger
-from qunfa.contract.grants import PATIENCE, Wish
+from qunfa.contract.grants import Wish
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, LookUpStep, Remembered, Wished, WishStep
+from tests.activities.books import LONG
 from tests.activities.conftest import attempt, failed
 from tests.activities.past import DIGEST, Fates, worker
 from tests.workflows.slow_ledger import NoEarlierRuns
@@ -86,7 +87,7 @@ async def temporal_at_work(temporal: Client) -> AsyncIterator[Client]:
 
 async def test_a_crowd_of_questions_is_asked_a_few_at_a_time(temporal_at_work: Client) -> None:
     """Sends whose time is over ask all at once after an outage. None is refused, and no wish waits for them."""
-    asked = Asked(temporal_at_work, PATIENCE)
+    asked = Asked(temporal_at_work, LONG)
     asking = await asked.crowded(4 * AT_ONCE)
     wish = Wish(wish="w", key="k", digest=DIGEST, workflow_id="mass-send:demo:k", run_id="run", searched=True)
     assert await attempt(asked.ledger.wish, WishStep(appid=asked.appid, wish=wish)) == Wished()

@@ -19,7 +19,7 @@ from qunfa.contract.recall import FindJobStep
 from qunfa.contract.steps import LEDGER_UNAVAILABLE, Remembered, TakePreviewStep, TellStep, Wished, WishStep
 from qunfa.rules.quota_view import PREVIEWS_A_DAY
 from qunfa.send.doubt import is_doubt
-from tests.activities.books import QUEUE, TURN, Books, FloodedAccount, RestlessAccount, SlowAccount, granted
+from tests.activities.books import LONG, QUEUE, TURN, Books, FloodedAccount, RestlessAccount, SlowAccount, granted
 from tests.activities.conftest import NOON, Desk, attempt, failed
 from tests.activities.past import DIGEST, MSG_ID, Fates, Times, worker
 from tests.looking import until
@@ -82,7 +82,7 @@ async def test_a_preview_counts_on_the_day_on_which_it_is_asked_for(temporal: Cl
 async def test_a_crowd_is_answered_by_signal(temporal: Client, books: Books) -> None:
     """Temporal takes few updates at a time: a worker has few wishes of one account answered by one."""
     run, books.task_queue = await books.run(), "crowded"
-    ledger = Ledger(temporal, books.task_queue, books.earlier)
+    ledger = Ledger(temporal, books.task_queue, books.earlier, patience=LONG)
     wishes = [
         Wish(wish=f"w{n}", key=f"k{n}", digest=DIGEST, workflow_id=run.id, run_id=books.run_id, searched=True)
         for n in range(2 * AT_ONCE)

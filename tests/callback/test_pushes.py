@@ -87,10 +87,11 @@ async def test_what_takes_too_long_is_given_up(slow: str) -> None:
         yield FINISHED[:50]
         await wait()
 
-    async with receiver(deliver, deadline=timedelta(seconds=2)) as http:
-        answer = await post(http, FINISHED if slow == "delivery" else body())
-    assert (answer.status_code, answer.text) == (503, "unavailable")
-    assert (waits, cancelled) == (True, True)
+    async with receiver(deliver, deadline=timedelta(seconds=0.3)) as http:
+        while not waits:  # a crowded machine may give it up before it waits
+            answer = await post(http, FINISHED if slow == "delivery" else body())
+            assert (answer.status_code, answer.text) == (503, "unavailable")
+    assert cancelled
 
 
 def _half_signed(*, ago: float = 0, without: str = "", **more: str) -> dict[str, str]:

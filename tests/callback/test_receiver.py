@@ -16,7 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.testing import WorkflowEnvironment
 
 from qunfa.callback import app
 from qunfa.callback.answers import Answer
@@ -44,7 +43,7 @@ from tests.callback.pushing import (
 from tests.callback.running import ENVIRONMENT, kept, process_of, running, until_ready
 from tests.looking import PATIENCE
 from tests.ports import free_address, free_ports
-from tests.temporal import binary
+from tests.temporal import development_server
 
 TESTS = Path(__file__).parents[1]
 GUIDE = (TESTS.parent / "docs" / "receiver.md").read_text(encoding="utf-8")
@@ -109,10 +108,10 @@ async def test_a_receiver_runs_without_temporal_and_logs_all(tmp_path: Path) -> 
 
     Its log is a line of JSON each, on standard error. So is what Temporal's own core says once Temporal is gone.
     """
-    [port] = free_ports(1)
+    temporal = free_address()
     receiver = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "qunfa.cli", "callback",
-        env={**ENVIRONMENT, "TEMPORAL_ADDRESS": f"127.0.0.1:{port}"}, cwd=tmp_path, stdout=PIPE, stderr=PIPE,
+        env={**ENVIRONMENT, "TEMPORAL_ADDRESS": temporal}, cwd=tmp_path, stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     assert receiver.stderr is not None
     try:
@@ -123,9 +122,7 @@ async def test_a_receiver_runs_without_temporal_and_logs_all(tmp_path: Path) -> 
                 assert [(await http.get(path)).status_code for path in ("/healthz", "/readyz")] == [200, 503]
                 assert [(await post(http, push)).status_code for push in (FINISHED, HELLO)] == [503, 200]
                 assert (await http.get("/wechat/demo", params=signed(echostr="1"))).text == "1"
-                async with await WorkflowEnvironment.start_local(
-                    port=port, dev_server_existing_path=binary("temporal"), dev_server_log_level="error"
-                ):
+                async with development_server(address=temporal):
                     await until_ready(http)
                     assert (await post(http)).text == "success"
                 assert (await http.get("/readyz")).status_code == 503

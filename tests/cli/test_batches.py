@@ -32,6 +32,7 @@ from tests.cli.stub import FILE, request, result, status
 from tests.cli.test_report import put_report
 from tests.cli.test_report_file import report
 from tests.looking import until
+from tests.temporal import is_there
 
 ROWS = TypeAdapter(list[SendRow])
 REFUSED = f"end: {json.dumps({'as': 'failed', 'result': result('failed', 'k')})}"
@@ -156,9 +157,10 @@ async def test_a_query_answers_a_send_and_not_its_batch(qunfa: Qunfa, in_batches
     assert await handle.query("received") != []
 
 
-async def test_a_batch_says_what_it_is_of(qunfa: Qunfa, in_batches: InBatches, key: str) -> None:
+async def test_a_batch_says_what_it_is_of(qunfa: Qunfa, client: Client, in_batches: InBatches, key: str) -> None:
     """It can be looked at by its own key, and so can the whole send."""
-    await in_batches(status("submitting"), "hi")
+    handle = await in_batches(status("submitting"), "hi")
+    await until(lambda: is_there(client, f"{handle.id}.1"))
     [whole, batch] = parsed(await qunfa("status", f"demo/{key}", f"demo/{key}.1", "--json"))
     assert (whole["in_batches"], whole["batch_of"]) == (True, None)
     assert (batch["in_batches"], batch["batch_of"]) == (False, key)

@@ -24,7 +24,7 @@ from qunfa.settings import Settings
 from tests.cli.calls import DESERTED_QUEUE, QUEUE, UNREACHABLE, Qunfa, having, parsed
 from tests.cli.stub import CALLBACKS
 from tests.e2e.staging import receiving
-from tests.looking import until
+from tests.looking import PATIENCE, until
 
 TOKEN = "callbackTOKEN0123456789"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -167,7 +167,7 @@ async def test_an_older_push_is_never_taken_for_this_one(client: Client, shop: S
         async with receiving(shop.settings(), elsewhere) as wrong:
             assert states(await check(wrong, "--json")) == {**OK, "temporal": "failed"}
             async with receiving(shop.settings(), client) as url:
-                patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=15))
+                patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=PATIENCE))
                 assert states(await check(url, "--json")) == OK
             patch.setattr("qunfa.cli.callback.PATIENCE", timedelta(seconds=0.5))
             result = await check(wrong, "--json")

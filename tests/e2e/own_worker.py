@@ -11,9 +11,13 @@ from tests.notices.webhook import SECRET, Receiver
 
 @asynccontextmanager
 async def own_worker(
-    scene: Scene, *, media: dict[str, Any] | None = None, account: dict[str, Any] | None = None
+    scene: Scene,
+    *,
+    media: dict[str, Any] | None = None,
+    account: dict[str, Any] | None = None,
+    timing: dict[str, float] | None = None,
 ) -> AsyncIterator[Settings]:
-    """A worker with these differences in `[media]` and in the scene's account, which alone serves the scene.
+    """A worker with these differences in `[media]`, `[timing]` and the scene's account, which alone serves the scene.
 
     Gives its configuration.
     """
@@ -21,6 +25,7 @@ async def own_worker(
     raw = scene.stage.settings.model_dump()
     raw["task_queue"] = scene.queue
     raw["media"] |= media or {}
+    raw["timing"] |= timing or {}
     raw["accounts"] = {scene.account: raw["accounts"][scene.account] | (account or {})}
     settings = Settings.model_validate(raw)
     async with working(scene.client, settings):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.e2e.processes import temporal
 from tests.e2e.stage import Stage
 from tests.faults.company import Actor, Company, account_of_tries, delivered_once, result_of
 from tests.faults.nursery import Nursery
-from tests.faults.place import Place
+from tests.faults.place import HOLD, Place
 from tests.looking import PATIENCE, until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("crashes")]
@@ -27,37 +28,50 @@ REPEATED = 45065
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody who has Temporal's command line, and a submitting activity whose worker is dead."""
+    """Somebody who has Temporal's command line, a submitting activity, and its worker."""
 
     address: str
     handle: WorkflowHandle[object, MassSendResult]
+    kills: Callable[[], Awaitable[None]]
 
     async def activity(self) -> PendingActivityInfo:
-        pending = (await self.handle.describe()).raw_description.pending_activities
-        [activity] = [one for one in pending if one.activity_type.name == SUBMIT]
-        return activity
+        return await submitting(self.handle)
 
     async def orders(self, command: str, *more: str) -> None:
-        activity_id = (await self.activity()).activity_id
-        which = ["--workflow-id", self.handle.id, "--activity-id", activity_id]
-        done = await temporal(self.address, "activity", command, *which, *more)
-        assert done.code == 0, done.stderr
+        await order(self.address, self.handle, command, *more)
+
+
+async def submitting(handle: WorkflowHandle[object, MassSendResult]) -> PendingActivityInfo:
+    """The activity of the try."""
+    pending = (await handle.describe()).raw_description.pending_activities
+    [activity] = [one for one in pending if one.activity_type.name == SUBMIT]
+    return activity
+
+
+async def order(address: str, handle: WorkflowHandle[object, MassSendResult], command: str, *more: str) -> None:
+    """What an operator types about it."""
+    which = ["--workflow-id", handle.id, "--activity-id", (await submitting(handle)).activity_id]
+    done = await temporal(address, "activity", command, *which, *more)
+    assert done.code == 0, done.stderr
 
 
 async def resets(operator: Operator) -> None:
-    """While the first attempt counts as under way, and may be the only one."""
+    """While the first attempt is under way, and may be the only one."""
     await operator.orders("reset")
+    await operator.kills()
 
 
 async def allows_more(operator: Operator) -> None:
     """The second is due when Temporal has given up the first."""
     await operator.orders("update-options", "--retry-maximum-attempts", "5")
+    await operator.kills()
 
 
 async def allows_more_and_counts_from_one(operator: Operator) -> None:
     """The reset comes when Temporal has given up the first attempt, and would have waited before the second."""
     later = ["--retry-initial-interval", "1h", "--retry-maximum-interval", "1h"]
     await operator.orders("update-options", "--retry-maximum-attempts", "5", *later)
+    await operator.kills()
     await until(operator.activity, lambda found: found.attempt > 1)
     await operator.orders("reset")
 
@@ -77,11 +91,11 @@ async def test_a_try_carried_out_again_writes_nothing(stage: Stage, nursery: Nur
 
 
 async def carried_out_again(actor: Actor, way: Callable[[Operator], Awaitable[None]]) -> MassSendResult:
-    """The result of a send whose worker dies when its first try is accepted; then an operator does what he can."""
-    async with actor.victim(Place.AFTER_ACCEPTANCE, "kill") as victim:
+    """The result of a send whose worker dies when its first try is accepted, and when an operator has given orders."""
+    async with actor.victim(Place.AFTER_ACCEPTANCE, HOLD) as victim:
         handle = await actor.send()
-        await victim.ended()
-        await way(Operator(actor.scene.stage.address, handle))
+        await victim.says(f"at {Place.AFTER_ACCEPTANCE}")
+        await way(Operator(actor.scene.stage.address, handle, victim.killed))
         actor.scene.fault("errcode", errcode=QUOTA_USED_UP, account=actor.scene.account)
     async with actor.successor():
         return await result_of(handle)
@@ -93,7 +107,7 @@ async def test_a_try_paused_or_reset_before_its_call_is_no_doubt(
 ) -> None:
     """Nothing was written, and the send says so and goes on: what holds it up is its own `pause`, or a freeze."""
     company = Company(stage, nursery, tmp_path)
-    actor = company.actor(heartbeat=1, http_timeout=5)
+    actor = company.actor(heartbeat=1, http_timeout=PATIENCE)
     scene = actor.scene
     await company.simulate()
     scene.fault("timeout_before_accept", "stable_token")
@@ -101,7 +115,9 @@ async def test_a_try_paused_or_reset_before_its_call_is_no_doubt(
         handle = await actor.send()
         calls = scene.sim.world.calls
         await scene.sim.world.until(lambda: any(call.path.endswith("stable_token") for call in calls), PATIENCE)
-        await Operator(stage.address, handle).orders(command)
+        await order(stage.address, handle, command)
+        await until(partial(account_of_tries, scene), lambda told: "completed" in told)
+        scene.sim.world.let_go()
         result = await result_of(handle)
     await delivered_once(scene, result)
     assert (len(scene.tries), result.jobs[0].deduplicated) == (1, False)

@@ -7,12 +7,15 @@ import pytest
 
 from qunfa.rules.calendar import SHANGHAI
 from qunfa.settings import Settings
-from tests.e2e.stage import Scene, on_its_own_queue, working
+from tests.e2e.stage import SCALE, Scene, on_its_own_queue, working
 from tests.e2e.test_in_batches import OPENIDS, listed
+from tests.looking import PATIENCE
 from tests.workflows.resets import points, reset
 
 HOUR = timedelta(hours=1)
 OTHER_APPID = "wx00000000000000aa"
+HELD_SECONDS = SCALE * PATIENCE
+"""Of WeChat's: as long as a test has patience."""
 
 
 def changed(settings: Settings, account: str, what: str) -> Settings:
@@ -63,9 +66,12 @@ async def test_a_renamed_account_leaves_the_rest_of_a_list_unsent(scene: Scene) 
     await scene.simulate(followers=OPENIDS)
     settings, audience = on_its_own_queue(scene), listed(scene)
     async with working(scene.client, settings):
-        handle = await scene.start(audience=audience, on_batch_problem="continue", on_problem="fail")
+        scene.plan(delay=HELD_SECONDS)  # so the first batch is under way until the test advances the clock
+        late = {"push_timeout": PATIENCE}
+        handle = await scene.start(audience=audience, on_batch_problem="continue", on_problem="fail", result=late)
         await scene.accepted()
         await scene.update(handle, "pause")
+        scene.sim.world.clock.advance(HELD_SECONDS)
         await scene.until(handle, lambda status: status.progress.done == 1 and status.phase == "paused")
     async with working(scene.client, changed(settings, scene.account, "name")):
         await scene.update(handle, "resume")

@@ -1,13 +1,11 @@
 """`qunfa doctor` against a real Temporal, receiver and worker: what it finds, and that it disturbs nothing."""
 
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from structlog.testing import capture_logs
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -25,13 +23,6 @@ from tests.temporal import development_server
 CALLS = ["callback/check", "openapi/quota/get", "openapi/quota/get", "stable_token"]
 SOON = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"
 """Temporal tells of a task that has failed once, instead of five times, which takes 46 s."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The receiver's log does not get among what a command prints."""
-    with capture_logs():
-        yield
 
 
 def configured(scene: Scene) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A worker is killed in the middle of a preview, and another one goes on."""
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -28,8 +27,7 @@ async def test_a_preview_that_was_cut_off_is_not_repeated(stage: Stage, nursery:
     async with actor.victim(Place.BEFORE_WRITE, "kill", passing=0) as first:
         handle = await actor.send(preview={"to": [{"openid": scene.openids(1)[0]}]})
         await world.until(lambda: any(one.path.endswith("mass/preview") for one in world.calls), PATIENCE)
-        first.process.send_signal(signal.SIGKILL)
-        await first.ended()
+        await first.killed()
     async with actor.successor():
         assert (await result_of(handle)).outcome == "sent"
         [row] = (await scene.status(handle)).previews

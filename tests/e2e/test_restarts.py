@@ -33,12 +33,15 @@ async def test_a_refusal_tells_of_a_delivery_that_the_ledger_has_lost(scene: Sce
 
 async def test_both_terminated_in_mid_try_still_deliver_once(scene: Scene) -> None:
     """Ledger and send are gone: the new run finds the try in the old one's history, and repeats its clientmsgid."""
+    settings = on_its_own_queue(scene)
     scene.fault("timeout_after_accept", seconds=0.5)
-    first = await scene.start()
-    await scene.accepted()
-    await first.terminate("by mistake")
+    async with working(scene.client, settings):
+        first = await scene.start()
+        await scene.accepted()
+    await first.terminate("by mistake")  # without a worker, it has not gone on meanwhile
     await scene.ledger_handle.terminate("by mistake")
-    result = await scene.result(await scene.start())
+    async with working(scene.client, settings):
+        result = await scene.result(await scene.start())
     assert (result.outcome, result.jobs[0].deduplicated, len(scene.jobs)) == ("sent", True, 1)
     assert await scene.everyone_once()
 

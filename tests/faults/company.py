@@ -67,6 +67,11 @@ class Program:
         """Let it go on after a stop."""
         self.process.send_signal(signal.SIGCONT)
 
+    async def killed(self) -> None:
+        """It dies at once."""
+        self.process.send_signal(signal.SIGKILL)
+        await self.ended()
+
     async def ended(self) -> int:
         """How it ended, once it has."""
         async with asyncio.timeout(PATIENCE):
@@ -131,7 +136,7 @@ class Actor:
             yield program
 
     def victim(self, place: Place, how: str, passing: int = 1) -> AbstractAsyncContextManager[Program]:
-        """A worker process that dies or sleeps at the place, or nowhere: then `passing` is 0."""
+        """A worker process that dies, sleeps or stays at the place, or nowhere: then `passing` is 0."""
         return self.running("worker", place, how, str(passing), ready='"started"')
 
     @asynccontextmanager

@@ -1,6 +1,7 @@
 """The places between two steps of a send, and what happens to whoever passes one of them."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -92,15 +93,17 @@ class Gate:
 
 
 SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+HOLD: Final = "hold"
+"""Stay there and live, as heartbeats tell, until somebody kills the process: also when one's time is over."""
 
 
 class Tripwire:
-    """Ends or stops its own process when it passes a place for the n-th time; a line of its log says so before."""
+    """Ends, stops or holds its process when it passes a place for the n-th time; a line of its log says so before."""
 
     def __init__(self, arguments: list[str]) -> None:
-        """From words: `<place> <kill|stop> <n>`; at no passing where `n` is 0."""
+        """From words: `<place> <kill|stop|hold> <n>`; at no passing where `n` is 0."""
         place, how, passing = arguments
-        self._place, self._number = Place(place), SIGNALS[how]
+        self._place, self._number = Place(place), None if how == HOLD else SIGNALS[how]
         self._left = int(passing)
 
     async def passes(self, place: Place | None) -> None:
@@ -111,4 +114,8 @@ class Tripwire:
         if self._left == 0:
             sys.stderr.write(f"at {place}\n")
             sys.stderr.flush()
-            os.kill(os.getpid(), self._number)
+            if self._number is not None:
+                os.kill(os.getpid(), self._number)
+            while self._number is None:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()

@@ -60,7 +60,7 @@ async def receiver(tripwire: Tripwire) -> None:
 
 
 def main(words: list[str]) -> None:
-    """Be one: `<worker|receiver> <place> <kill|stop> <n>`."""
+    """Be one: `<worker|receiver> <place> <kill|stop|hold> <n>`."""
     configure_logging()
     who, *where = words
     asyncio.run({"worker": worker, "receiver": receiver}[who](Tripwire(where)))

@@ -1,4 +1,3 @@
-import ast
 import os
 import re
 import shlex
@@ -18,7 +17,7 @@ from typer.exceptions import TyperException
 from qunfa.cli.callback import callback_url
 from qunfa.settings import SettingsError, load_settings
 from qunfa.simulator.config import load_config
-from qunfa.states import Phase
+from qunfa.states import Outcome, Phase
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -171,38 +170,6 @@ def test_every_service_that_stays_is_restarted() -> None:
     assert {service["restart"] for service in SERVICES.values()} == {"no", "unless-stopped"}
 
 
-def test_health_checks_are_valid_programs() -> None:
-    """The checks written in Python compile."""
-    for service in OURS.values():
-        if service.get("healthcheck", {}).get("test", [None])[0] == "CMD":
-            _, python, flag, program = service["healthcheck"]["test"]
-            assert (python, flag) == ("python", "-c")
-            ast.parse(program)
-
-
-def test_a_receiver_is_healthy_without_temporal() -> None:
-    """A proxy that leaves out what is unhealthy would keep every other message from `forward_to` meanwhile."""
-    [program] = SERVICES["receiver"]["healthcheck"]["test"][3:]
-    assert re.findall(r"8088(/\w+)", program) == ["/healthz"]
-
-
-def test_a_worker_is_healthy_by_the_age_of_its_file(tmp_path: Path) -> None:
-    """Metrics say nothing: Temporal's threads serve them also where the worker hangs, or Temporal is away."""
-    kind, program = SERVICES["worker"]["healthcheck"]["test"]
-    named, file = SERVICES["worker"]["environment"]["QUNFA_WORKER__ALIVE"], tmp_path / "alive"
-    assert (kind, program.count(named)) == ("CMD-SHELL", 1)
-
-    def is_healthy() -> bool:
-        shell = program.replace("$$", "$").replace(named, str(file))
-        return subprocess.run(["sh", "-c", shell], check=False, capture_output=True).returncode == 0
-
-    assert not is_healthy(), "there is none yet"
-    file.touch()
-    assert is_healthy()
-    os.utime(file, (1, 1))
-    assert not is_healthy()
-
-
 @pytest.mark.parametrize("words", [["set-up"], ["setup", "--retain", "35d"], ["callback", "--port", "http"]])
 def test_a_wrong_command_line_is_found(words: list[str]) -> None:
     """The check of command lines knows commands, options and kinds of value."""
@@ -229,6 +196,13 @@ def test_every_phase_that_can_last_is_in_a_list_to_watch() -> None:
     lists = re.findall(r"^qunfa list .* MassSendPhase IN \((.*?)\)", "".join(_blocks()), re.MULTILINE)
     watched = [phase for one in lists for phase in re.findall(r"\w+", one)]
     assert sorted([*watched, "done"]) == sorted(get_args(Phase))
+
+
+def test_every_bad_end_is_in_the_list_of_bad_ends() -> None:
+    """A part of a list that was refused asks nobody, where the rest goes on."""
+    [ends] = re.findall(r"^qunfa list .* MassSendOutcome IN \((.*?)\)", "".join(_blocks()), re.MULTILINE)
+    chosen = {"sent", "deleted", "aborted", "rejected"}
+    assert sorted([*re.findall(r"\w+", ends), *chosen]) == sorted(get_args(Outcome))
 
 
 def test_a_file_with_openids_is_made_for_its_owner_alone() -> None:

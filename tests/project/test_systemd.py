@@ -23,14 +23,32 @@ def values(unit: Path, name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", unit.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def settings_under(unit: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings that the unit's program finds, given the configuration of deploy/."""
-    for name in (line.partition(":")[0] for line in values(unit, "LoadCredential")):
-        (credentials / name).write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
-    for line in values(unit, "Environment"):
-        name, _, value = line.partition("=")
-        monkeypatch.setenv(name, value.replace("%d", str(credentials)))
-    monkeypatch.setenv("QUNFA_CONFIG", str(ROOT / "deploy" / "qunfa.example.toml"))
+def configured(folder: Path) -> Path:
+    """The configuration of deploy/ with the changes of the guide, and with the secrets of both units in a folder."""
+    guide, config = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("docs/deployment.md", "deploy/qunfa.example.toml")
+    )
+    for key, value in re.findall(
+        r'^(worker|receiver|\w+_file) = "(\S+:9\d+|/run/credentials/\S+)"$', guide, re.MULTILINE
+    ):
+        config, changed = re.subn(rf'^{key} = "[^"]+"', f'{key} = "{value}"', config, flags=re.MULTILINE)
+        assert changed == 1
+    for unit in UNITS:
+        for name in (line.partition(":")[0] for line in values(unit, "LoadCredential")):
+            at = folder / unit.name / name
+            at.parent.mkdir(exist_ok=True)
+            at.write_text("a" * (43 if name.endswith("aes_key") else 32), encoding="utf-8")
+    file = folder / "qunfa.toml"
+    file.write_text(config.replace("/run/credentials", str(folder)), encoding="utf-8")
+    return file
+
+
+def settings_under(unit: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings that the unit's program finds. The secrets of the other unit are not there for it."""
+    monkeypatch.setenv("QUNFA_CONFIG", str(configured(folder)))
+    for other in UNITS:
+        if other != unit:
+            shutil.rmtree(folder / other.name)
     return load_settings("worker" if "worker" in unit.stem else "receiver")
 
 
@@ -63,10 +81,26 @@ def test_a_unit_hands_over_the_secrets_that_are_read(
     unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that it loads is read, in place of Compose's files. The worker alone gets an AppSecret, and nothing else."""
-    account = settings_under(unit, tmp_path, monkeypatch).accounts["brand"]
+    settings = settings_under(unit, tmp_path, monkeypatch)
+    account = settings.accounts["brand"]
     assert (account.secret is not None, account.callback is None) == ("worker" in unit.stem,) * 2
-    assert all("%d/" + line.partition(":")[0] in unit.read_text() for line in values(unit, "LoadCredential"))
+    named = re.findall(rf'"{tmp_path}/{unit.name}/(\w+)"', (tmp_path / "qunfa.toml").read_text(encoding="utf-8"))
+    assert named == [line.partition(":")[0] for line in values(unit, "LoadCredential")]
     assert any("brand_secret" in line for line in values(unit, "LoadCredential")) == ("worker" in unit.stem)
+
+
+@each_unit
+def test_a_unit_needs_the_file_that_names_temporal(unit: Path) -> None:
+    """Without it a receiver would answer WeChat, and keep results in a namespace that no worker looks at."""
+    assert values(unit, "EnvironmentFile") == ["/etc/qunfa/environment"]
+
+
+def test_a_host_opens_no_port_to_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver is behind a proxy there, and metrics are for the host itself."""
+    [unit] = [unit for unit in UNITS if "receiver" in unit.stem]
+    assert values(unit, "ExecStart") == [f"{PROGRAM} callback --host 127.0.0.1"]
+    metrics = settings_under(unit, tmp_path, monkeypatch).metrics
+    assert (metrics.worker, metrics.receiver) == ("127.0.0.1:9464", "127.0.0.1:9465")
 
 
 def test_a_unit_leaves_no_core_and_watches_its_worker() -> None:
@@ -84,6 +118,7 @@ def test_a_worker_under_systemd_may_finish_its_try(tmp_path: Path, monkeypatch: 
     assert int(values(unit, "TimeoutStopSec")[0]) >= 2 * settings.timing.http_timeout.total_seconds() + 30
     assert values(unit, "KillMode") == ["mixed"]
     assert [f"file:/var/lib/{name}" for name in values(unit, "StateDirectory")] == [settings.store.uri]
+    assert "TMPDIR=/var/tmp" in values(unit, "Environment")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd to ask")

@@ -111,6 +111,28 @@ def test_an_upgrade_and_the_way_back_leave_own_files_alone(host: Host) -> None:
     assert (host.run("git switch --quiet main && " + block_with("git pull")), host.version) == (0, "4")
 
 
+def test_each_release_without_containers_has_a_folder_of_its_own(host: Host, tmp_path: Path) -> None:
+    """Its version may be that of the one before: `pip` then installs nothing there. What runs keeps its own files."""
+    pip = '#!/bin/sh\nfor last; do :; done\n[ "$2" != --no-deps ] || cp "$last" "${0%/*}/installed"\n'
+    programs = {
+        "make": "#!/bin/sh\nmkdir -p dist\ncp docker-compose.yml dist/qunfa-0.2.0-py3-none-any.whl\n",
+        "python3": f'#!/bin/sh\nmkdir -p "$3/bin"\ncat > "$3/bin/pip" <<\'E\'\n{pip}E\nchmod +x "$3/bin/pip"\n',
+    }
+    for name, script in programs.items():
+        (host.programs / name).write_text(script, encoding="utf-8")
+        (host.programs / name).chmod(0o755)
+    install = block_with("python3 -m venv").replace("/opt/", f"{tmp_path}/")
+
+    def runs(folder: Path) -> str:
+        return (folder / "bin" / "installed").read_text(encoding="utf-8").splitlines()[-1]
+
+    assert (host.run(install), runs(tmp_path / "qunfa")) == (0, "# 1")
+    before = (tmp_path / "qunfa").resolve()
+    host.release("2")
+    assert host.run("git pull --quiet") == 0
+    assert (host.run(install), runs(tmp_path / "qunfa"), runs(before)) == (0, "# 2", "# 1")
+
+
 @pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/qunfa.example.toml"])
 def test_an_upgrade_that_git_refuses_starts_nothing(host: Host, name: str) -> None:
     """The old tree would be built and started again, and all would look well."""

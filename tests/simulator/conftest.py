@@ -1,7 +1,10 @@
 """One simulator for all tests; each test begins with a world and a receiver of pushes of its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from itertools import count
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -22,6 +25,13 @@ async def running() -> AsyncIterator[Simulator]:
 async def http(running: Simulator) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=running.url, timeout=PATIENCE) as client:
         yield client
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated time passes only where a test has it pass, and by a microsecond each time that somebody looks."""
+    began, looks = time.time(), count()
+    monkeypatch.setattr("qunfa.simulator.clock.time", SimpleNamespace(time=lambda: began + next(looks) / 1_000_000))
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import pytest
 from qunfa.simulator import Counts, Job
 from tests.simulator.api import Api, Json, Start, article, named
 
+pytestmark = pytest.mark.usefixtures("still")
+
 SLOW: Json = {"timing": {"delivery": 10}}
 DELETE = "message/mass/delete"
 

@@ -5,6 +5,7 @@ import time
 import tracemalloc
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ async def ledger(api: Api, by: str = "content") -> Json:
     return part
 
 
+@pytest.mark.usefixtures("still")
 async def test_the_ledger_tells_who_received_what(start: Start) -> None:
     """Summary of an account with its jobs; a follower's own messages by openid. Nobody received what is under way."""
     api = await start(sim={"timing": {"delivery": 10}})
@@ -97,6 +99,7 @@ async def test_a_double_delivery_is_found(api: Api) -> None:
     assert (duplicate["group"], duplicate["followers"]) == ("2", 5)
 
 
+@pytest.mark.usefixtures("still")
 async def test_a_follower_receives_four_messages_a_month(start: Start) -> None:
     """The fifth in a calendar month is filtered: it lowers FilterCount; the next month begins anew."""
     api = await start()

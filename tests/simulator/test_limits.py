@@ -8,6 +8,8 @@ import pytest
 from tests.simulator import samples
 from tests.simulator.api import MIDNIGHT, Api, Json, Start, account_config, article, message, named
 
+pytestmark = pytest.mark.usefixtures("still")
+
 DAY = 86400
 SENDALL = "/cgi-bin/message/mass/sendall"
 LATE, NEXT_MONTH = "2026-12-15T23:59:00+08:00", "2027-01-01T00:00:01+08:00"

@@ -6,6 +6,8 @@ from tests.simulator import samples
 from tests.simulator.api import Api, Json, Start, article, message, named
 
 PREVIEW = "message/mass/preview"
+pytestmark = pytest.mark.usefixtures("still")
+
 SLOW: Json = {"timing": {"delivery": 10}}
 
 

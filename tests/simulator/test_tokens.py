@@ -4,6 +4,8 @@ import pytest
 
 from tests.simulator.api import Api, Start
 
+pytestmark = pytest.mark.usefixtures("still")
+
 
 @pytest.fixture
 async def usual(start: Start) -> Api:

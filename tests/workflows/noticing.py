@@ -14,6 +14,7 @@ from qunfa.contract.ids import NOTIFY, notify_id
 from qunfa.contract.notice import NoticeDelivered, NoticeType, WantedNotice
 from qunfa.contract.steps import AccountFacts
 from tests.activities.conftest import settings_for
+from tests.looking import PATIENCE
 from tests.notices.webhook import SECRET, Post, Receiver
 from tests.workflows.conftest import Desk, running
 
@@ -34,7 +35,7 @@ async def noticing(
     notices = {name: {"url": receiver.url, "secret": SECRET} for name in names}
     settings = settings_for("https://wechat.example", notices=notices)
     record = RecordedNotices(env.client, ClosedRuns(settings, env.client)).asked
-    activities = Notices(settings, record, patience=timedelta(seconds=5))
+    activities = Notices(settings, record, patience=timedelta(seconds=PATIENCE))
     noticed = facts.model_copy(update={"notices": wanted})
     async with running(env, noticed, activities.deliver_notice, **options) as desk:
         yield desk

@@ -22,6 +22,7 @@ class Activity:
 
     def __init__(self, *, stubborn: bool) -> None:
         self.stubborn = stubborn
+        self.given = timedelta(seconds=2 if stubborn else PATIENCE)
         self.begun, self.released = asyncio.Event(), asyncio.Event()
 
     @activity.defn(name=NAME)
@@ -57,7 +58,7 @@ async def stopped(env: WorkflowEnvironment, held: Activity) -> list[str]:
     options: dict[str, Any] = {"task_queue": queue, "workflows": [HoldsOut], "activities": [held.hold_out]}
     with capture_logs() as said:
         async with asyncio.timeout(PATIENCE):
-            async with EndingWorker(env.client, ends_within=timedelta(seconds=2), **options):
+            async with EndingWorker(env.client, ends_within=held.given, **options):
                 handle = await env.client.start_workflow(NAME, id=queue, task_queue=queue)
                 await held.begun.wait()
     held.released.set()

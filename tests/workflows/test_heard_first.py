@@ -38,6 +38,7 @@ pytestmark = pytest.mark.long
 Handle = WorkflowHandle[Any, Any]
 CANCELED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 SIGNALED: Final = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+ANSWERED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 REFUSED: Final = EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED
 BATCH_SENT: Final = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
 
@@ -128,7 +129,7 @@ async def test_a_list_hears_that_its_batch_took_an_answer(
             await gate.reached.wait()
         async with worker(**tasks, workflows=[MassSend, Account, Notify]):
             gate.opened.set()
-            await has_come(real_env.client.get_workflow_handle(handle.id), BATCH_SENT)
+            await has_come(real_env.client.get_workflow_handle(handle.id), ANSWERED, BATCH_SENT)
         async with worker(**tasks):
             await retry
             assert ((await handle.result()).outcome, await sent_to(desk)) == ("sent", [1, 1, 2, 3])

@@ -75,14 +75,16 @@ async def test_a_long_list_carries_on_no_pictures(real_desk: Desk, monkeypatch: 
 
 async def test_a_preview_days_after_another_is_of_a_new_upload(desk: Desk) -> None:
     """A list is paused between two previews, until WeChat has forgotten what the first one has shown."""
-    handle = await desk.start(audience=FILE, message=VOICE, preview={"to": [{"openid": "boss"}, {"openid": "chief"}]})
-    paused = asyncio.Event()
+    begun, paused = asyncio.Event(), asyncio.Event()
 
     async def pause() -> None:
+        await begun.wait()
         await desk.update(handle, "pause")
         paused.set()
 
     desk.material.amid_a_preview = pause
+    handle = await desk.start(audience=FILE, message=VOICE, preview={"to": [{"openid": "boss"}, {"openid": "chief"}]})
+    begun.set()
     await paused.wait()
     await desk.waits(handle, "resume")
     await leap(desk.env, timedelta(days=4))

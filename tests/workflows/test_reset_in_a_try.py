@@ -18,10 +18,14 @@ from tests.workflows.model import accepts, loses, says
 
 pytestmark = pytest.mark.long
 
-BRIEF = timedelta(seconds=1)
-PATIENT = timedelta(seconds=30)
-TIMES = {"window": timedelta(seconds=16), "repeat": timedelta(seconds=2), "repeat_max": timedelta(seconds=2)}
+REPEAT = timedelta(seconds=2)
+HOUR = timedelta(hours=1)
+BRIEF = {"http_timeout": timedelta(seconds=1), "window": timedelta(seconds=16)}
 """The lease of the run before lasts nine seconds: there is time for a few tries after it."""
+REMEMBERED = {**BRIEF, "window": HOUR}
+"""WeChat still knows the first try when the test is over."""
+LEASED = {**REMEMBERED, "http_timeout": HOUR}
+"""The run before still has its lease then, too."""
 REFUSED = says(48001)
 
 
@@ -48,8 +52,8 @@ def worker() -> Worker:
 async def desk(
     real_env: WorkflowEnvironment, worker: Worker, request: pytest.FixtureRequest, recorded: Recorder
 ) -> AsyncIterator[Desk]:
-    """A desk with a lease of this length, whose first worker stands still."""
-    async with running(real_env, scaled_facts(http_timeout=request.param, **TIMES)) as found:
+    """A desk with these times, whose first worker stands still."""
+    async with running(real_env, scaled_facts(repeat=REPEAT, repeat_max=REPEAT, **request.param)) as found:
         found.wechat.after_write = worker.stand_still
         yield found
         await recorded(found)
@@ -84,6 +88,7 @@ async def test_no_refusal_counts_after_a_reset_in_a_try(desk: Desk, worker: Work
 
 
 @pytest.mark.history
+@pytest.mark.parametrize("desk", [REMEMBERED], indirect=True)
 async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: Desk, worker: Worker) -> None:
     """What may have been accepted is not cancelled."""
     desk.wechat.script = [loses, REFUSED]
@@ -92,7 +97,7 @@ async def test_a_cancellation_and_a_reset_in_a_try_go_on_to_the_verdict(desk: De
     assert (result.outcome, result.jobs[0].deduplicated, len(desk.wechat.accepted)) == ("sent", True, 1)
 
 
-@pytest.mark.parametrize("desk", [PATIENT], indirect=True)
+@pytest.mark.parametrize("desk", [LEASED], indirect=True)
 async def test_a_reset_in_a_lease_writes_no_second_time(desk: Desk, worker: Worker) -> None:
     """The lease stays with the run before, whose answer settles the send when it comes after all."""
     desk.wechat.script = [accepts]
