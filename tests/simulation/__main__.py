@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS, help=f"how much happens in a life (default {STEPS})")
     parser.add_argument("--gentle", action="store_true", help="nothing is lost, late or unheard")
     parser.add_argument("--lists", action="store_true", help="with a send in batches in each life")
+    parser.add_argument("--rests", action="store_true", help="with a send in batches and keys for its rest instead")
     parser.add_argument("--restores", action="store_true", help="with a Temporal that is restored from a snapshot")
     parser.add_argument("--control", choices=sorted(CONTROLS), help="take this rule out of the product first")
     parser.add_argument("--real", type=int, metavar="N", help="play so many on a real Temporal, too, and compare")
@@ -59,7 +60,7 @@ def main() -> int:
 
 
 def _kind(options: argparse.Namespace) -> Kind:
-    given = " ".join(f"--{one}" for one in ("lists", "restores") if getattr(options, one))
+    given = " ".join(f"--{one}" for one in ("lists", "rests", "restores") if getattr(options, one))
     asked = next(kind for kind, option in OPTIONS.items() if option == given)
     needed: Kind = CONTROLS[options.control].lives if options.control else "sends"
     return asked if needed == "sends" else needed

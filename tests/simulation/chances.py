@@ -50,7 +50,7 @@ NEXT: Final = 0.75
 LOSING: Final = frozenset(
     {
         *("cancel", "lose_a_worker", "terminate", "reset", "lose_a_ledger", "reset_a_ledger", "reset_all", "forget"),
-        "forget_a_key",
+        *("forget_a_key", "reset_over"),
         *("arrive", "err", "repeat"),
     }
 )

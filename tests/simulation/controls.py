@@ -3,19 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
-import qunfa.batches.apply as whole_apply
-import qunfa.batches.plan as whole_plan
 from qunfa.account import budget, inbox, leases, people, queue, routing
 from qunfa.account.budget import next_place
 from qunfa.account.state import AccountState, Place
-from qunfa.batches.state import BatchesState, Passing
-from qunfa.batches.state import Case as WholeCase
-from qunfa.contract.audience import Version
-from qunfa.contract.batches import BatchRow
 from qunfa.contract.facts import Decided, Known, Try
 from qunfa.contract.grants import Granted, Turn, Wish
 from qunfa.contract.operators import Phase
@@ -23,38 +17,17 @@ from qunfa.contract.result import Answer
 from qunfa.rules import memory, pace, submission, verdict
 from qunfa.rules.memory import union
 from qunfa.rules.verdict import judge
-from qunfa.send import answers, apply, decisions, doubt, endings, joining, ledger, plan, questions, steps, turns
+from qunfa.send import answers, apply, doubt, endings, joining, ledger, plan, questions, steps, turns
 from qunfa.send.state import Case, SendState
 from tests.rules.arbitrary import NOON
 from tests.simulation import restores, world
-from tests.simulation.lives import Kind
+from tests.simulation.list_controls import TAKEN_OUT, missed_by
 from tests.simulation.wechat import MEMORY
 
-TakeOut = Callable[[pytest.MonkeyPatch], None]
+CONTROLS: Final = TAKEN_OUT
 _TWICE: Final = r"is delivered \d+ times"
 _DELIVERED: Final = "ends as (failed|aborted|expired), and was delivered"
 _COMES: Final = "ends as (failed|aborted|expired), and may still be delivered"
-
-
-class Control(NamedTuple):
-    """A rule: how it is taken out, what the judge says then, and the lives in which it does."""
-
-    take_out: TakeOut
-    why: str
-    lives: Kind
-
-
-CONTROLS: Final[dict[str, Control]] = {}
-
-
-def missed_by(why: str, lives: Kind = "sends") -> Callable[[TakeOut], TakeOut]:
-    """``why``: another word would be another rule's. ``lives``: where those of sends alone do not miss it."""
-
-    def listed(take_out: TakeOut) -> TakeOut:
-        CONTROLS[take_out.__name__.replace("_", "-")] = Control(take_out, why, lives)
-        return take_out
-
-    return listed
 
 
 @missed_by(_DELIVERED)
@@ -267,25 +240,6 @@ def poll_overrules_push(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(verdict, "_weight", lambda one: (verdict.is_yes(one), one.observed_by == "poll"))
 
 
-@missed_by("begins while .* is under way", lives="lists")
-def checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:
-    """A batch counts as done when it is begun."""
-    usual = whole_apply._began  # noqa: SLF001  the rule that is taken away
-
-    def began(case: WholeCase, number: int) -> BatchesState:
-        after = usual(case, number)
-        row = BatchRow(number=number, outcome="sent", may_have_been_delivered=True)
-        return after.changed(rows=(*after.rows, row), running=None, reported=None)
-
-    patch.setattr(whole_apply, "_began", began)
-
-
-@missed_by("before anybody has chosen what the rest gets", lives="lists")
-def rest_unasked(patch: pytest.MonkeyPatch) -> None:
-    """The rest of a split test gets a message that nobody has chosen."""
-    patch.setattr(BatchesState, "winner", property(_first_of_two))
-
-
 @missed_by(_TWICE, lives="restores")
 def restored_untold(patch: pytest.MonkeyPatch) -> None:
     """No account is told that Temporal's database was restored."""
@@ -303,36 +257,6 @@ def batches_undoubted(patch: pytest.MonkeyPatch) -> None:
     """A batch that comes up after a restore is new, although the list that it is of is not."""
     patch.setattr(people, "key_of_whole", lambda _key: None)
     patch.setattr(Case, "started_at", property(lambda case: case.state.started_at))
-
-
-@missed_by("is reported as .*, and was delivered, or may be", lives="lists")
-def ends_unlooked(patch: pytest.MonkeyPatch) -> None:
-    """A list that ends does not look for batches that an earlier run had begun."""
-    patch.setattr(WholeCase, "unseen", property(lambda _case: None))
-
-
-@missed_by("had ended as sent in part, and begins batch", lives="lists")
-def ends_again(patch: pytest.MonkeyPatch) -> None:
-    """A list that was sent in part goes on with the rest when its key is started again."""
-    rules = tuple(rule for rule in whole_plan._RULES if rule is not whole_plan._ended_before)  # noqa: SLF001  as above
-    patch.setattr(whole_plan, "_RULES", rules)
-
-
-@missed_by("is written, and was never told to", lives="lists")
-def hold_untold(patch: pytest.MonkeyPatch) -> None:
-    """A list passes no pause, and no other time, on to its batch under way."""
-    usual = whole_apply._passing  # noqa: SLF001  the rule that is taken away
-
-    def passing(state: BatchesState, one: Passing) -> BatchesState:
-        return state if one.name in {"pause", "reschedule"} else usual(state, one)
-
-    patch.setattr(whole_apply, "_passing", passing)
-
-
-@missed_by("is written while it is paused", lives="lists")
-def pause_shared(patch: pytest.MonkeyPatch) -> None:
-    """A batch keeps one pause: a resume of the list lifts that of a person, and the reverse."""
-    patch.setattr(decisions, "OF_LIST", "a person's")
 
 
 @missed_by("is written once more, and had failed before")
@@ -383,11 +307,6 @@ def nobody_unflagged(patch: pytest.MonkeyPatch) -> None:
     usual = verdict.verdict_of_push
     for place in (apply, routing):
         patch.setattr(place, "verdict_of_push", lambda event: usual(event).model_copy(update={"counts": None}))
-
-
-def _first_of_two(state: BatchesState) -> Version:
-    chosen = state.newest_act("choose")
-    return (chosen.winner if chosen else None) or "a"
 
 
 def _no(_one: Try) -> bool:

@@ -131,11 +131,7 @@ class Happenings(Pushes):
         if late or fate == "not written":
             answer = Answer(kind="not_written", at=self.now, at_once=late)
         else:
-            if one.run is not None and one.run is send.run:
-                self.judge.writes(send.key, self.now, one.made_at)
-            wechat, known = send.account.wechat, send.account.nameable(send)
-            answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
-            self._pushed_early(send.account)
+            answer = self._written(send, one, fate)
         self.tell(f"{send.key} {one.lease.wish}: {fate}, {answer.kind} {answer.errcode or ''} {answer.msg_id or ''}")
         told, heard = (self.gentle or self.random.random() < chance for chance in (0.9, 0.75))
         if told:
@@ -153,6 +149,14 @@ class Happenings(Pushes):
         if one.run is not None and one.run is send.run:
             told_of = events.Answered(answer.model_copy(update={"told": told}))
             one.run.inbox.append(told_of if heard else events.Lost("the worker is gone"))
+
+    def _written(self, send: Send, one: Flight, fate: str) -> Answer:
+        if one.run is not None and one.run is send.run:
+            self.judge.writes(send.key, self.now, one.made_at)
+        wechat, known = send.account.wechat, send.account.nameable(send)
+        answer = wechat.call(send.key, one.lease.clientmsgid, fate, self.now, known)
+        self._pushed_early(send.account)
+        return answer
 
     def _arrive(self) -> Ways:
         return [partial(self._carried_out, one) for one in self.accounts if one.wechat.arriving(self.now)]

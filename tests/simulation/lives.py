@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from tests.simulation.listed import Listed
 from tests.simulation.restores import Restored, RestoredList
+from tests.simulation.rests import RestoredRests, Rests
 from tests.simulation.room import room
 from tests.simulation.world import Happening, World
 
@@ -14,19 +15,26 @@ FIRST_SEED: Final = "LIVES_FROM"
 KIND_MAX: Final = 60
 STEPS: Final = 200
 """How much happens in a life before it is brought to its end."""
-Kind = Literal["sends", "lists", "restores", "restored lists"]
-"""What a life has: sends alone, a send in batches beside them, a Temporal that is restored from a snapshot, or both."""
+Kind = Literal["sends", "lists", "restores", "restored lists", "rests", "restored rests"]
+"""What a life has: sends alone, a send in batches beside them, a Temporal that is restored from a snapshot, or both.
+
+Others have a send in batches, and keys that go by its report.
+"""
 WORLDS: Final[dict[Kind, type[World]]] = {
     "sends": World,
     "lists": Listed,
     "restores": Restored,
     "restored lists": RestoredList,
+    "rests": Rests,
+    "restored rests": RestoredRests,
 }
 OPTIONS: Final[dict[Kind, str]] = {
     "sends": "",
     "lists": "--lists",
     "restores": "--restores",
     "restored lists": "--lists --restores",
+    "rests": "--rests",
+    "restored rests": "--rests --restores",
 }
 """How each is asked for."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from qunfa.account.people import caught_up, marked
 from qunfa.account.state import AccountState
@@ -36,7 +36,15 @@ LATE: Final = 0.5
 _OF_AN_ACCOUNT: Final = ("state", "inbox", "copies", "lost_at")
 _OF_A_SEND: Final = ("run", "left", "left_end", "came_up_at", "told_until", "last", "asked", "sent")
 _NO_SEND: Final = dict.fromkeys(_OF_A_SEND) | {"left": Known(), "asked": 0}
-_OF_A_WHOLE: Final = ("run", "closed", "passing", "looking", "told", "asked")
+OF_A_WHOLE: Final[dict[str, Any]] = {
+    "run": None,
+    "closed": {},
+    "passing": None,
+    "looking": None,
+    "told": None,
+    "asked": {},
+}
+"""What Temporal knows of one, and what it knows of one that has never run."""
 
 
 @dataclass(frozen=True)
@@ -179,21 +187,24 @@ class RestoredList(Restored, Listed):
     """The same, with a send in batches: any of its batches may be forgotten, and so may the send itself."""
 
     happenings = Restored.happenings | {"start": 12.0, "snapshot": 60.0, "restore": 60.0, "catch_up": 300.0}
-    _whole_kept: tuple[dict[str, Any], int] | None = None
+    of_a_whole: ClassVar[dict[str, Any]] = OF_A_WHOLE
 
     def __init__(self, seed: int, *, gentle: bool = False) -> None:
         super().__init__(seed, gentle=gentle)
         self._is_late = self.random.random() < LATE
+        self._wholes_kept: dict[str, tuple[dict[str, Any], int]] = {}
 
     def _snapshot(self) -> Ways:
         """Mostly soon, so that all may be forgotten; or once a batch has ended badly, which is tried again since."""
-        is_early = self._is_late and all(row.outcome in COMPLETES for row in self.whole.closed.values())
+        rows = [row for whole in self.wholes for row in whole.closed.values()]
+        is_early = self._is_late and all(row.outcome in COMPLETES for row in rows)
         return [] if is_early else super()._snapshot()
 
     def _restore(self) -> Ways:
         """Late in a life, once WeChat has taken one of its batches since."""
         kept, wechat = self._kept, self.whole.account.wechat
-        jobs = [job for send in self.whole.batches.values() for job in wechat.of(send.key)]
+        batches = [send for whole in self.wholes for send in whole.batches.values()]
+        jobs = [job for send in batches for job in wechat.of(send.key)]
         is_early = self._is_late and kept is not None and not any(job.at > kept.at for job in jobs)
         return [] if is_early else super()._restore()
 
@@ -205,25 +216,26 @@ class RestoredList(Restored, Listed):
 
     def _kept_now(self) -> None:
         super()._kept_now()
-        self._whole_kept = _parts(self.whole, _OF_A_WHOLE), self.whole.runs
+        self._wholes_kept = {one.key: (_parts(one, tuple(self.of_a_whole)), one.runs) for one in self.wholes}
 
     def _go_back(self, kept: Snapshot) -> None:
         super()._go_back(kept)
-        whole, (before, runs) = self.whole, self._whole_kept or ({}, 0)
-        _become(whole, before)
+        for whole in self.wholes:
+            before, _ = self._wholes_kept.get(whole.key, (self.of_a_whole, 0))
+            _become(whole, before)
         self.forget_ends()
-        if whole.run is None and whole.runs > runs:
-            self._whole_starts()
-        whole.book.loses()
-        whole.is_sent_in_part = False
-        if whole.run is not None:
-            self._to_come.add(whole.key)
+        for whole in self.wholes:
+            _, runs = self._wholes_kept.get(whole.key, ({}, 0))
+            if whole.run is None and whole.runs > runs:
+                self._whole_starts(whole)
+            whole.book.loses()
+            whole.is_sent_in_part = False
+            if whole.run is not None:
+                self._to_come.add(whole.key)
 
     def _missing(self, account: Account) -> list[str]:
-        whole = self.whole
-        is_absent = whole.account is account and not whole.run and whole.key in self._to_come
-        is_absent = is_absent and whole.key not in account.state.records
-        return [*super()._missing(account), *([whole.key] if is_absent else [])]
+        wholes = [one for one in self.wholes if one.account is account and not one.run and one.key in self._to_come]
+        return [*super()._missing(account), *(one.key for one in wholes if one.key not in account.state.records)]
 
 
 def _waits(state: AccountState) -> bool:

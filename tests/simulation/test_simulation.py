@@ -16,6 +16,8 @@ LIVES = 50
 LISTED = 9
 RESTORED = 6
 RESTORED_LISTS = 11
+RESTS = 8
+RESTORED_RESTS = 4
 """Lives of a part: of all parts so many as it takes until each rule of `CONTROLS` is missed."""
 GENTLE = 40
 
@@ -52,6 +54,16 @@ def test_the_promises_hold_when_temporal_is_restored(part: int) -> None:
         whole(life(seed, kind="restores"))
     for seed in range(first + part * RESTORED_LISTS, first + (part + 1) * RESTORED_LISTS):
         whole(life(seed, kind="restored lists"))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nobody_is_reached_by_a_list_and_by_its_rest(part: int) -> None:
+    """Others go by its report under keys of their own, also too early, and whatever is lost or reset meanwhile."""
+    first = int(os.environ[FIRST_SEED])
+    for seed in range(first + part * RESTS, first + (part + 1) * RESTS):
+        whole(life(seed, kind="rests"))
+    for seed in range(first + part * RESTORED_RESTS, first + (part + 1) * RESTORED_RESTS):
+        whole(life(seed, kind="restored rests"))
 
 
 def test_where_nothing_is_lost_nothing_is_in_doubt() -> None:
