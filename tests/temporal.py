@@ -10,10 +10,10 @@ from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -25,7 +25,7 @@ from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
 from qunfa.temporal.paused import TellsPaused
 from qunfa.temporal.payloads import data_converter
-from tests.looking import PATIENCE, Looks, look_again
+from tests.looking import PATIENCE, Looks, look_again, until
 from tests.ports import free_address
 from tests.workflows.metronome import METRONOME, Metronome
 
@@ -165,6 +165,15 @@ async def is_there(client: Client, workflow_id: str) -> bool:
             raise
         return False
     return True
+
+
+async def run_at_rest(handle: WorkflowHandle[Any, Any]) -> str | None:
+    """The newest run, once no workflow task of it is to come. A signal during the task of its end would undo that."""
+
+    def is_at_rest(found: WorkflowExecutionDescription) -> bool:
+        return not found.raw_description.HasField("pending_workflow_task")
+
+    return (await until(handle.describe, is_at_rest)).run_id
 
 
 async def _prepared(client: Client) -> None:

@@ -213,14 +213,39 @@ async def test_a_stream_that_fails_leaves_what_was_there(opened: Opened) -> None
 async def test_a_bucket_that_does_not_answer_says_so(
     monkeypatch: pytest.MonkeyPatch, credentials: None, store: Bucket
 ) -> None:
-    """Without what the server has said, and without the key."""
+    """Without what the server has said, and without the key. Nobody repeats what a command has tried."""
     nowhere = Store("s3://bucket/x", SourcePolicy(s3_endpoint="http://127.0.0.1:9", s3_region="us-east-1"))
-    with pytest.raises(StoreUnavailable, match="not reached") as silent:
+    with pytest.raises(StoreUnavailable, match="check its endpoint, region, credentials and") as silent:
         await nowhere.get("a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
     with pytest.raises(StoreUnavailable, match="refuses the worker's credentials") as forbidden:
         await Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1")).get("a")
-    assert SECRET_KEY not in f"{silent.value}{forbidden.value}"
+    said = f"{silent.value}{forbidden.value}"
+    assert (SECRET_KEY in said, "tried again" in said) == (False, False)
+
+
+async def test_a_switch_of_the_library_is_told_in_our_words(
+    credentials: None, store: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own text is one for developers, and no command knows its error."""
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    found = Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1"))
+    with pytest.raises(StoreUnavailable, match="it lacks what is needed here: to create an object only where there is"):
+        await found.shortcoming()
+
+
+async def test_a_store_has_more_patience_than_a_source(credentials: None, store: Bucket) -> None:
+    """A part of a long list goes up for a minute on a slow line, and the bucket is silent for as long."""
+    store.put("patient", "other", b"x")
+    soon = timedelta(microseconds=1)
+    policy = SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1", silence_max=soon, time_max=soon)
+    found = Store("s3://patient/plans", policy)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+
+    await found.put("a/k/big", pieces())
+    assert await found.get("a/k/big") == b"x" * CHUNK
 
 
 async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
