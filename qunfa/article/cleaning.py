@@ -19,7 +19,8 @@ from qunfa.article.document import Document, set_attribute
 from qunfa.article.pictures import is_placeholder, replaced
 from qunfa.article.urls import is_frame, is_link, is_picture
 
-_MEDIA: Final = frozenset({"audio", "iframe", "source", "track", "video"})
+PLAYED: Final = frozenset({"audio", "source", "track", "video"})
+"""What plays, from an address of its own."""
 _WECHATS: Final = re.compile(r"mp[a-z0-9-]{0,60}|qqmusic")
 """Cards, voices, profiles: `mp-miniprogram`, `mpvoice`, `mp-common-profile` …"""
 PREFIXED: Final = re.compile(r"(?:data|aria|mpa|tn|opera-tn)-[a-z0-9_.:-]{1,80}")
@@ -55,7 +56,7 @@ DRAWING: Final = _names(
     mpath path pattern polygon polyline radialgradient rect set stop svg switch symbol text textpath tspan use
     """
 )
-_ELEMENTS: Final = _TEXT | _MEDIA | DRAWING
+_ELEMENTS: Final = _TEXT | PLAYED | {"iframe"} | DRAWING
 
 _DROPPED: Final = _names(
     """

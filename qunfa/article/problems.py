@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from qunfa.article.cleaning import cleaned, shows_video
+from lxml import html
+
+from qunfa.article.cleaning import PLAYED, cleaned, shows_video
 from qunfa.article.document import ArticleError, Document
 from qunfa.article.pictures import pictures, replaced, urls_in
 from qunfa.article.urls import DataUriError, data_of, is_data, is_drawing, is_picture, is_wechats, name_of, parts
@@ -68,9 +70,21 @@ def _inside(document: Document) -> list[str]:
     found = [problem for problem in map(_of_url, foreign) if problem]
     if len(foreign) > PICTURES_MAX:
         found.append(f"has {len(foreign)} different pictures to upload; at most {PICTURES_MAX} are taken")
+    found += [problem for problem in map(_of_media, document.elements()) if problem]
     if not urls and not _shows_something(document):
         found.append("has neither text nor a picture")
     return found
+
+
+def _of_media(element: html.HtmlElement) -> str | None:
+    """Nobody uploads a video or a sound of an article: it plays from where it is, or not at all."""
+    url = element.get("src")
+    if element.tag not in PLAYED or url is None:
+        return None
+    split = parts(url)
+    if split is not None and split.scheme in {"", "http", "https"} and split.hostname:
+        return None
+    return f"its <{element.tag}> has the address {name_of(url)}, which no phone can read; use an https: URL"
 
 
 def _of_url(url: str) -> str | None:

@@ -137,7 +137,7 @@ def _began(case: Case, number: int) -> BatchesState:
     contents = tuple(one.for_batches for one in state.contents)
     begun = Running(number=number, since=now)
     began = state.changed(running=begun, began_at=state.began_at or now, found=(), fresh=None, contents=contents)
-    return began.saying(now, f"the first of {case.total:,} batches is sent") if state.began_at is None else began
+    return began.saying(now, f"begun: batch 1 of {case.total:,}") if state.began_at is None else began
 
 
 def _said(case: Case, said: BatchSaid) -> BatchesState:

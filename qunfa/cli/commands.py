@@ -143,6 +143,13 @@ class InWords:
         usage: str = super().get_usage(ctx)  # type: ignore[misc]  # it stands before one of typer's classes
         return usage.replace(_USAGE, _(_USAGE), 1)
 
+    def get_params(self, ctx: Any) -> Any:
+        """Its arguments and options. A flag takes no value, so that its help names none."""
+        found = super().get_params(ctx)  # type: ignore[misc]
+        for flag in (one for one in found if getattr(one, "is_bool_flag", False)):
+            flag.metavar = ""
+        return found
+
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:

@@ -16,7 +16,7 @@ from qunfa.contract import message as contract
 from qunfa.contract.audience import describe
 from qunfa.contract.fields import Stored
 from qunfa.contract.request import PreviewMessage, WxcardPreview, look_at
-from qunfa.language import N_, _, several
+from qunfa.language import _, several
 from qunfa.language.phrases import told, told_whole
 
 _KINDS: Final = ("text", "html", "image", "video", "voice")
@@ -87,11 +87,6 @@ def _names(options: Sequence[str], word: str | None = None) -> str:
     return f" {word or _('and')} ".join(_name(option) for option in options)
 
 
-WORKERS_READ: Final = N_(
-    "It is the workers that read files, by the same path as here: put them where every worker "
-    "finds them, below a folder that the workers' configuration lists under roots in [media]; or "
-    "give an https: or s3: URI."
-)
 _URI: Final = re.compile(r"(?:file|https?|s3):", re.IGNORECASE)
 _HELD: Final = "media_id:"
 
@@ -144,11 +139,6 @@ def local_file(uri: str) -> Path | None:
 def names_files(message: BaseModel) -> bool:
     """Whether a message names files: the same name may stand for other bytes later."""
     return "file:" in message.model_dump_json()
-
-
-def unread(sentence: str) -> bool:
-    """Whether a worker says that it could not read a file: then :data:`WORKERS_READ` tells what to do."""
-    return "source file:" in sentence
 
 
 def _demand(option: str, path: Path, named: str) -> None:

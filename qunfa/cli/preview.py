@@ -14,7 +14,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from qunfa.cli import typed
 from qunfa.cli.connection import demand_worker, in_doubt, task_queue, with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
-from qunfa.cli.message import WORKERS_READ, bytes_words, contents, heading, message_of, unread, uri_words
+from qunfa.cli.message import bytes_words, contents, heading, message_of, uri_words
 from qunfa.cli.output import SHANGHAI, facts, note, plain, short, show_result, table
 from qunfa.cli.request import NO_GROUP_B, Request, advised, messages, read_request, recipients, summary, times
 from qunfa.cli.workers import InvalidError, Question, answer_of, begin, terminated
@@ -101,22 +101,12 @@ async def _preview(client: Client, raw: dict[str, Any], request: PreviewRequest,
         sentence = _("{workflow_id} runs already: wait for it, or choose another --key.")
         raise Refused(sentence.format(workflow_id=workflow_id)) from None
     except InvalidError as error:
-        said = _("Nothing was previewed: {said}").format(said=told(error.said))
-        raise Refused(_hinted(said, error.said)) from None
-    except Refused as error:
-        raise Refused(_hinted(told(str(error)), str(error))) from None
-
-
-def _hinted(said: str, sentence: str) -> str:
-    """What is said, with a hint where the worker's `sentence` shows that it could not read a file."""
-    return f"{said}\n{_(WORKERS_READ)}" if unread(sentence) else said
+        raise Refused(_("Nothing was previewed: {said}").format(said=told(error.said))) from None
 
 
 def show_check(request: Request, found: CheckResult, *, as_json: bool) -> ExitCode:
     """Print what was found; answers with the exit code."""
     show_result(found, partial(render_check, request.parsed), as_json=as_json)
-    if any(unread(problem) for problem in found.problems):
-        note(_(WORKERS_READ))
     return done_if(not found.problems)
 
 
@@ -145,7 +135,7 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
     if found.sources:
         headings = (_("use"), _("format"), _("size"), "", _("file"), _("place"))
         parts += ["", table(headings, map(_file, found.sources), wrapped=headings[4:])]
-    seen = {"key": found.past, "approval": found.approval, "freeze": found.freeze, "quota": found.quota}
+    seen = {N_("key"): found.past, N_("approval"): found.approval, N_("freeze"): found.freeze, N_("quota"): found.quota}
     if rows := [(_(name), told(one.said), told(one.then)) for name, one in seen.items() if one is not None]:
         said = (_("as it is now"), _("what that does to this send"))
         parts += ["", table(("", *said), rows, wrapped=said)]
@@ -157,7 +147,7 @@ def render_check(request: MassSendRequest, found: CheckResult) -> RenderableType
 
 def _otherwise(found: CheckResult) -> str | None:
     """What a start would do instead of just sending it; `None` where it would, as far as is known."""
-    if found.past is not None and found.past.start not in {"send", "unknown"}:
+    if found.past is not None and found.past.start != "send":
         expires = found.past.start == "give_result" and found.past.outcome == "expired"
         return _(_EFFECTS["expires"] if expires else _STARTS[found.past.start])
     effects = {one.effect for one in (found.approval, found.freeze, found.quota) if one is not None}
@@ -172,6 +162,7 @@ _STARTS: dict[StartWould, str] = {
     "ask": N_("would ask an operator"),
     "follow": N_("runs already"),
     "be_refused": N_("would be refused"),
+    "unknown": N_("not known"),
 }
 _EFFECTS: dict[Effect, str] = {
     "fails": N_("would fail"),
@@ -194,6 +185,8 @@ def _title(found: CheckResult) -> Text:
 def _verdict(found: CheckResult) -> str:
     if found.problems:
         return _("It cannot be sent like this.")
+    if found.past is not None and found.past.start == "unknown":
+        return _("The request is right. What a start would do is not known.")
     if _otherwise(found) is not None:
         return _("The request is right, but a start would not just send it.")
     return _("A start takes it: mind the warnings.") if found.warnings else _("Nothing stands against it.")

@@ -14,7 +14,7 @@ from qunfa.cli import typed
 from qunfa.cli.connection import RPC_TIMEOUT, in_doubt, task_queue, warn_without_worker, with_client
 from qunfa.cli.errors import ExitCode, Refused, WrongUse, done_if
 from qunfa.cli.ledger import find_appid, views_of
-from qunfa.cli.message import WORKERS_READ, contents, heading, in_words, message_of, names_files, unread
+from qunfa.cli.message import contents, heading, in_words, message_of, names_files
 from qunfa.cli.options import confirm, demand_ahead, demand_consent, login_name, short_name
 from qunfa.cli.output import note, show, show_json, stderr, stdout
 from qunfa.cli.preview import check, plan_facts, show_check, size_words
@@ -67,8 +67,6 @@ def send(asked: typed.Send) -> ExitCode:
     confirm(question, yes=yes, about=_what_goes_out(request, found))
     view = with_client(_send, request, queue, wait=asked.wait, as_json=as_json)
     _print(view, as_json=as_json)
-    if view.failure and view.result is None and unread(view.failure.message):
-        note(_(WORKERS_READ))
     return done_if(view.state == "running" or view.ended_well)
 
 

@@ -155,7 +155,7 @@ def _of_list(start: Start, past: Past, first: Ahead) -> dict[str, Any]:
         return {}
     if first.past is None:
         return {"state": "unknown", "said": f"not known: {first.forgotten or 'nobody could be asked'}"}
-    if first.past.known.was_submitted and _is_batch(start, past, first):
+    if (first.past.known.was_submitted or first.past.ended) and _is_batch(start, past, first):
         batch = _seen(first.past, jobs_of(first.past.known, ""), first.run)
         return {"state": "begun", "said": f"begun before; its first batch: {batch.said}"}
     if is_list and past.digests:

@@ -32,6 +32,17 @@ def test_good_content_has_no_problems(content: str) -> None:
     assert problems(content, PLACE) == []
 
 
+@pytest.mark.parametrize("tag", ["video", "audio", "source", "track"])
+def test_what_plays_has_an_address_that_phones_reach(tag: str) -> None:
+    """Qunfa uploads no video of an article: with a path it would stand there, and show nothing to anybody."""
+    for url in ("https://mpvideo.qpic.cn/a.mp4?b=1", "//mpvideo.qpic.cn/a.mp4"):
+        assert problems(f'text<{tag} src="{url}"></{tag}>', PLACE) == []
+    for url in ("clip.mp4", "/clip.mp4", "file:///srv/media/clip.mp4", "data:video/mp4;base64,AAAA", "https://"):
+        said = only(f'text<{tag} src="{url}"></{tag}>')
+        assert said == f"its <{tag}> has the address {name_of(url)}, which no phone can read; use an https: URL"
+    assert problems(f"text<{tag}></{tag}>", PLACE) == []
+
+
 def test_content_is_shorter_than_20_000_characters() -> None:
     """Characters count, not bytes."""
     assert problems("中" * 19_999, PLACE) == []

@@ -45,6 +45,13 @@ def test_help_is_whole_at_80_columns(words: str, monkeypatch: pytest.MonkeyPatch
     assert seen == whole
 
 
+def test_the_help_of_a_flag_names_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--once true` would take `true` for something else."""
+    shown = _help("demo", 80, monkeypatch)
+    assert "--once" in shown
+    assert [word for word in COMMANDS if "bool" in _help(word, 80, monkeypatch)] == []
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_command_has_one_line_in_the_list_of_all(language: Language) -> None:
     """Whole at 80 columns: the first sentence of its help."""

@@ -116,11 +116,10 @@ async def test_who_confirms_knows_the_number(qunfa: Qunfa, client: Client, key: 
 
 @pytest.mark.usefixtures("terminal")
 async def test_a_list_at_fault_is_not_asked_about(qunfa: Qunfa, client: Client, key: str, tmp_path: Path) -> None:
-    """Each fault is told, and who reads the file where a worker could not; without a number the question stands."""
+    """Each fault is told; without a number the question stands."""
     unread = "audience.uri: source file:///who.csv: nothing may be read from there."
     answer = await qunfa(*_send(key, {"plan": None, "problems": [unread]}, tmp_path), stdin="y\n")
     assert (answer.exit_code, unread in answer.stdout) == (1, True)
-    assert "It is the workers that read files" in answer.stderr
     with pytest.raises(RPCError, match="not found"):
         await client.get_workflow_handle(mass_send_id("demo", key)).describe()
     as_json = await qunfa(*_send(key, {"plan": None, "problems": [unread]}, tmp_path), "--json", stdin="y\n")

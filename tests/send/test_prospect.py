@@ -254,6 +254,13 @@ def test_another_content_is_refused_whatever_is_known() -> None:
         ),
         (
             ("d",),
+            Ahead(past=Past(ended=Ended(outcome="aborted"), touched_at=NOON)),
+            "begun",
+            "go_on",
+            f"begun before; its first batch: ended as aborted, {CLOCK}; nothing was delivered",
+        ),
+        (
+            ("d",),
             Ahead(past=Past(known=marked().state.known)),
             "begun",
             "go_on",

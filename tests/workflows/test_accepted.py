@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from qunfa.contract import INVALID_REQUEST, MASS_SEND, MassSendResult, Status
 from qunfa.contract.result import ASK_AGAIN
 from tests.looking import PATIENCE, until
+from tests.temporal import run_at_rest
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import cause_of, refusal_of
 from tests.workflows.model_material import NEWS
@@ -116,7 +117,7 @@ async def test_who_awaits_a_run_that_goes_on_is_told_to_ask_again(short_desk: De
 
     async def is_another_run() -> bool:
         await handle.signal("job_finished", {"msg_id": 77, "status": "send success"})
-        return (await newest.describe()).run_id != asked.workflow_run_id
+        return await run_at_rest(newest) != asked.workflow_run_id
 
     await until(is_another_run)
     with pytest.raises(WorkflowUpdateFailedError) as caught:

@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from qunfa.contract import MassSendResult
 from qunfa.contract.grants import Granted
 from tests.looking import until
+from tests.temporal import run_at_rest
 from tests.workflows.conftest import Desk
 from tests.workflows.failures import failure_of
 from tests.workflows.model import loses, says, silent
@@ -162,7 +163,7 @@ async def goes_on(client: Client, handle: WorkflowHandle[Any, Any], call: Callab
 
     async def is_another_run() -> bool:
         await call()
-        return (await handle.describe()).run_id != before
+        return await run_at_rest(handle) != before
 
     await until(is_another_run)
     await replays(client, client.get_workflow_handle(handle.id, run_id=before))

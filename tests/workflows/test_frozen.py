@@ -9,6 +9,7 @@ from qunfa.contract.result import JobFinished
 from qunfa.markdown import SUMMARY_BYTES
 from qunfa.temporal.payloads import data_converter
 from tests.looking import until
+from tests.temporal import run_at_rest
 from tests.workflows.conftest import Desk
 
 pytestmark = pytest.mark.long
@@ -30,7 +31,7 @@ async def test_a_frozen_send_goes_on_by_the_bytes_of_its_history(
 
     async def run_after_another_word() -> str | None:
         await handle.signal("job_finished", {"msg_id": next(numbers), "status": "send success", "odd": "x" * BIG})
-        return (await handle.describe()).run_id
+        return await run_at_rest(handle)
 
     await until(run_after_another_word, lambda run_id: run_id != handle.first_execution_run_id)
     await desk.waits(handle, "frozen by li")

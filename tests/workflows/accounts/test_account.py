@@ -102,7 +102,7 @@ async def _has_a_timer_that_brings_nothing(branch: Branch) -> None:
         await branch.wants(key, of_turn={"http_timeout": "PT1S"})
         lease = await leased(branch, key)
         said = tried(lease, answer("not_written", at=lease.not_before))
-        await until(branch.account.fetch_history, partial(_has_timers, number + 1))
+        await until(branch.account.fetch_history, _is_at_rest)
         await branch.signal("told", report(said, key=key, workflow_id=branch.senders[key].id))
         if _has_rung_alone(await until(branch.account.fetch_history, _has_rung)):
             return
@@ -112,14 +112,15 @@ def _kinds(history: WorkflowHistory) -> list[str]:
     return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
 
 
-def _has_timers(number: int, history: WorkflowHistory) -> bool:
-    return _kinds(history).count("TIMER_STARTED") >= number
+def _is_at_rest(history: WorkflowHistory) -> bool:
+    """Whether no task is to come or under way, unless a timer brings it."""
+    return _kinds(history)[-1] in {"WORKFLOW_TASK_COMPLETED", "TIMER_STARTED"}
 
 
 def _has_rung(history: WorkflowHistory) -> bool:
-    """Whether no timer is to ring, and no task is under way."""
+    """Whether no timer brings a task, either."""
     kinds = _kinds(history)
-    return kinds.count("TIMER_FIRED") == kinds.count("TIMER_STARTED") and kinds[-1] == "WORKFLOW_TASK_COMPLETED"
+    return _is_at_rest(history) and kinds.count("TIMER_FIRED") == kinds.count("TIMER_STARTED")
 
 
 def _has_rung_alone(history: WorkflowHistory) -> bool:

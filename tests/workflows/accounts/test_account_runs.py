@@ -18,7 +18,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from qunfa.contract.result import JobFinished
 from qunfa.temporal.whole_tasks import WholeTasks
 from tests.looking import until
-from tests.temporal import development_server
+from tests.temporal import development_server, run_at_rest
 from tests.workflows.accounts.conftest import Branch, Handle, opened
 from tests.workflows.refusals import Activate, Passing, as_workers_do, replay
 from tests.workflows.resets import applied_again, points, reset
@@ -47,7 +47,7 @@ async def goes_on(branch: Branch, call: Callable[[], Awaitable[Any]]) -> Handle:
 
     async def next_run() -> bool:
         await call()
-        return (await branch.account.describe()).run_id != before.run_id
+        return await run_at_rest(branch.account) != before.run_id
 
     await until(next_run)
     return before
