@@ -16,7 +16,7 @@ An activity fails with an `ApplicationError` of these types. `qunfa.contract` sa
 | `SourceRefused` | no | `upload` |
 | `SourceUnavailable` | yes | `inspect`, `upload`, `plan_audience` |
 | `AudienceInvalid`, `PlanMissing`, `PlanReused` | no | `plan_audience` |
-| `PlanLost` | no | `write_report` |
+| `PlanLost` | no; yes of `write_report`, where a `[store]` is configured | `plan_audience`, `write_report` |
 | `StoreUnavailable` | yes | `plan_audience`, `write_report` |
 | `LedgerUnavailable` | yes | all that ask the ledger or Temporal's histories, such as `wish`, `resolve_account` |
 | `TriedBefore` | no | `submit`, whose workflow takes it for a lost try; `preview`, `delete_job` |
@@ -68,7 +68,8 @@ def all_activities(
     accounts, store = Accounts(settings, http), store_of(settings)
     earlier = PlannedRuns(client, Plans(store) if store else None)
     ledger = Ledger(client, task_queue, earlier)
-    audiences = Audiences(accounts, Sources(_list_policy(settings)), store, VisibleRuns(client), ledger.known)
+    lists = Sources(replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN))
+    audiences = Audiences(accounts, lists, store, VisibleRuns(client), ledger.known)
     own_request = OwnRequest(client, audiences.openids_of)
     reader = Reader(Sources(source_policy(settings)))
     owners: tuple[object, ...] = (
@@ -98,12 +99,7 @@ def _is_activity(method: object) -> bool:
 
 def store_of(settings: Settings) -> Store | None:
     """Where plans and reports stand."""
-    return None if settings.store.uri is None else Store(settings.store.uri, _list_policy(settings))
-
-
-def _list_policy(settings: Settings) -> SourcePolicy:
-    """Files of openids are bigger than a message's, and take longer."""
-    return replace(source_policy(settings), size_max=LIST_MAX, time_max=LIST_WITHIN)
+    return None if settings.store.uri is None else Store(settings.store.uri, source_policy(settings))
 
 
 def source_policy(settings: Settings) -> SourcePolicy:

@@ -130,7 +130,7 @@ class Audiences:
             told = tuple(row.in_doubt for row in step.rows if row != row.in_doubt)
             if told and await is_hidden():
                 return batches.Reported(uri="", sha256="", states={}, rows=told, at=at)
-            raise lasting(batches.PLAN_LOST, str(lost)) from None
+            raise passing(batches.PLAN_LOST, str(lost)) from None
         except StoreUnavailable as silent:
             raise passing(batches.STORE_UNAVAILABLE, str(silent)) from None
 

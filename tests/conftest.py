@@ -18,7 +18,7 @@ from temporalio.worker import _workflow as temporal_workflow
 
 from qunfa.language import speak
 from tests.simulation.lives import FIRST_SEED
-from tests.temporal import BARE, development_server
+from tests.temporal import BARE, PAUSES, development_server
 
 # A usual run tries the same examples each time, so that what fails was changed; "thorough" finds new ones. Neither has
 # a time limit for an example: only the machine decides how long one takes.
@@ -81,7 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal_server() -> AsyncIterator[Client]:
     """The one real server of this process, by a client of its default namespace."""
-    async with development_server(namespaces=["activities", "cli", "workflows", BARE]) as client:
+    async with development_server(PAUSES, namespaces=["activities", "cli", "workflows", BARE]) as client:
         yield client
 
 

@@ -5,12 +5,14 @@ import contextlib
 import os
 import shutil
 import sys
+import uuid
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
@@ -21,6 +23,7 @@ from qunfa.cli.connection import has_worker
 from qunfa.contract import SEARCH_ATTRIBUTES
 from qunfa.temporal.connection import TemporalUnreachable
 from qunfa.temporal.namespace import register_search_attributes
+from qunfa.temporal.paused import TellsPaused
 from qunfa.temporal.payloads import data_converter
 from tests.looking import PATIENCE, Looks, look_again, until
 from tests.ports import free_address
@@ -28,6 +31,8 @@ from tests.workflows.metronome import METRONOME, Metronome
 
 FINE_TIMERS: Final = 'history.timerProcessorMaxTimeShift="10ms"'
 """Dynamic configuration: timers are good to 10 ms, and not to a second as usual."""
+PAUSES: Final = "frontend.WorkflowPauseEnabled=true"
+"""Dynamic configuration: workflows can be paused, which servers forbid as they come."""
 OURS: Final = tuple(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items())
 """Has the server's default namespace know Qunfa's search attributes from the start."""
 BARE: Final = "bare"
@@ -90,7 +95,13 @@ async def connected(address: str, *, has_ended: Callable[[], object] = bool, run
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                return await Client.connect(address, data_converter=data_converter, identity="tests", runtime=runtime)
+                return await Client.connect(
+                    address,
+                    data_converter=data_converter,
+                    interceptors=[TellsPaused()],
+                    identity="tests",
+                    runtime=runtime,
+                )
             except RuntimeError:
                 assert not has_ended(), "Temporal has ended by itself"
                 await looks.again()
@@ -130,9 +141,19 @@ async def development_server(
 
 async def in_namespace(client: Client, namespace: str) -> Client:
     """A client of another namespace of the same server, which has Qunfa's search attributes."""
-    other = Client(client.service_client, namespace=namespace, data_converter=client.data_converter)
+    other = Client(
+        client.service_client, namespace=namespace, data_converter=client.data_converter, interceptors=[TellsPaused()]
+    )
     await _prepared(other)
     return other
+
+
+async def paused(client: Client, workflow_id: str) -> None:
+    """Have its newest run paused, where the server allows that (:data:`PAUSES`)."""
+    request = PauseWorkflowExecutionRequest(
+        namespace=client.namespace, workflow_id=workflow_id, reason="hold everything", request_id=str(uuid.uuid4())
+    )
+    await client.workflow_service.pause_workflow_execution(request)
 
 
 async def is_there(client: Client, workflow_id: str) -> bool:

@@ -46,7 +46,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.operators import CaughtUp, Forget, Freeze, Restore, Unfreeze
     from qunfa.contract.refusal import Unreadable
     from qunfa.contract.steps import LedgerAnswer, LedgerQuestion
-    from workflows.account_page import account_page
+    from workflows.account_page import account_page, misheard
     from workflows.refusal import invalid_request, parsed, update_refused
     from workflows.waiting import Signals, has_long_history, is_full, look_now, readable
 
@@ -93,6 +93,7 @@ class Account:
         self._lately = 1
         """How many signals have come since the last slice was applied."""
         self._messages = 0
+        self._misheard = ""
 
     @workflow.run
     async def run(self, carried: Any = None, *_more: Any) -> None:
@@ -129,8 +130,10 @@ class Account:
 
     @workflow.signal(dynamic=True)
     def unknown(self, name: str, _inputs: Sequence[RawValue]) -> None:
-        """Drop a signal that nobody knows."""
+        """Drop a signal that nobody knows; the page tells of one that is named as an update."""
         self._inbox.drop(name)
+        if name in {"freeze", "unfreeze"}:
+            self._misheard = misheard(name, workflow.now())
 
     @workflow.signal(description='restored: {"by": "li", "reason": "…", "taken": "…"}, after a restore')
     async def restored(self, raw: Any = None, *more: Any) -> None:
@@ -376,7 +379,7 @@ class Account:
 
     def _show(self) -> None:
         """The page, and by what a frozen account can be found."""
-        workflow.set_current_details(account_page(self._state, workflow.now()))
+        workflow.set_current_details(account_page(self._state, workflow.now(), self._misheard))
         phase = "frozen" if self._state.frozen else None
         if workflow.info().typed_search_attributes.get(_PHASE) != phase:
             workflow.upsert_search_attributes([_PHASE.value_set(phase) if phase else _PHASE.value_unset()])

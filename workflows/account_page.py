@@ -22,11 +22,20 @@ _UNFREEZE: Final = '{"by": "your name"}'
 """What is pasted into the UI's dialog."""
 
 
-def account_page(state: AccountState, now: datetime) -> str:
-    """The page. It is rebuilt after every slice of messages, so it shows the newest records only."""
-    above = (_switch(state), _restored(state), _pace(state), _queue(state))
+def account_page(state: AccountState, now: datetime, heard: str = "") -> str:
+    """The page. It is rebuilt after every slice of messages, so it shows the newest records only.
+
+    ``heard``: what has come and changed nothing, as :func:`misheard` says it.
+    """
+    above = (_switch(state), heard, _restored(state), _pace(state), _queue(state))
     parts = (*above, _sends(state, now), _ledger(state), _forgotten(state))
     return "\n\n".join(part for part in parts if part)
+
+
+def misheard(name: str, at: datetime) -> str:
+    """That a signal came in the place of an update: who has sent it was told that it succeeded."""
+    said = _("**The signal {name} of {at} changed nothing: send it as an update.**")
+    return said.format(name=code(name), at=shanghai_clock(at))
 
 
 def _switch(state: AccountState) -> str:

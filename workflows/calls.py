@@ -57,15 +57,18 @@ class Call(NamedTuple, Generic[Given]):
     priority: Priority = Priority.default
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
-    def begin(self, facts: steps.AccountFacts, step: Any, what: str | None = None) -> "Begun[Given]":
-        """The call, begun, unless the task was cancelled that asks for it. ``what`` is its summary in the UI."""
+    def begin(self, facts: steps.AccountFacts | None, step: Any, what: str | None = None) -> "Begun[Given]":
+        """The call, begun, unless the task was cancelled that asks for it. ``what`` is its summary in the UI.
+
+        Without ``facts`` its worker need not be heard of while it tries.
+        """
         heed_cancellation()
         handle: workflow.ActivityHandle[Any] = workflow.start_activity(
             self.name,
             step,
             start_to_close_timeout=self.within,
             schedule_to_close_timeout=self.overall,
-            heartbeat_timeout=facts.timing.heartbeat,
+            heartbeat_timeout=facts.timing.heartbeat if facts else None,
             retry_policy=self.retry,
             priority=self.priority,
             cancellation_type=self.cancellation,
@@ -109,13 +112,13 @@ def read_answer(name: str, model: type[ModelT], given: Any) -> ModelT | None:
     Raises:
         RuntimeError: a worker has given it, and this one cannot read it. The workflow task fails until another can.
     """
+    if not is_whole(model, given):
+        return None
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        if is_whole(model, given):
-            msg = f"this worker cannot read what {name} has given"
-            raise RuntimeError(msg) from error
-        return None
+        msg = f"this worker cannot read what {name} has given"
+        raise RuntimeError(msg) from error
 
 
 class Begun(Generic[Given]):

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.contract.batches import BatchSaid
     from qunfa.send import events
     from qunfa.send.state import Reply
+    from workflows.pages import EXAMPLES
     from workflows.refusal import A_CRON, invalid_request, parsed
     from workflows.waiting import EventT, ModelT, has_long_history, look_now, readable
 
@@ -131,9 +132,18 @@ class People(ABC):
 
     @workflow.signal(dynamic=True)
     def unknown(self, name: str, _inputs: Sequence[RawValue]) -> None:
-        """Log and drop a signal that nobody knows: Temporal's SDK would keep it, and nobody would hear of it."""
+        """Log and drop a signal that nobody knows: Temporal's SDK would keep it, and nobody would hear of it.
+
+        Temporal tells who sends it that it has succeeded. So people hear of one that is named as an update.
+        """
         workflow.logger.warning("%s dropped: there is no such signal", name)
         self._inbox.stir()
+        if name in EXAMPLES:
+            self.misheard(f"the signal {name} changed nothing: send it as an update")
+
+    @abstractmethod
+    def misheard(self, what: str) -> None:
+        """Show that such a signal has changed nothing. It must cost no event: old histories have such signals, too."""
 
     @abstractmethod
     async def take(self, answer: events.Answering) -> operators.Status:

@@ -14,9 +14,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from qunfa.contract import notice
     from qunfa.contract.ids import ACCOUNT_NOTICES, NOTIFY, notify_id
-    from qunfa.markdown import bare_line
     from qunfa.rules.notices import webhook_id
-    from workflows.calls import ONCE, cause_of
+    from workflows.calls import ONCE, Call, cause_of
     from workflows.pages import notify_page
     from workflows.refusal import account_facts, check_id, read_as
 
@@ -28,6 +27,10 @@ _EVER_RARER: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_
 """A second, two, four … an hour. An attempt that fails says so itself; this is for those that a worker loses."""
 _LAST: Final = Priority(priority_key=5)
 """Where workers are busy, what a send waits for comes first."""
+_DELIVER: Final = Call(
+    notice.DELIVER_NOTICE, notice.NoticeDelivered, within=_ATTEMPT, overall=_PATIENCE, retry=_EVER_RARER, priority=_LAST
+)
+_TEST: Final = Call(notice.DELIVER_NOTICE, notice.NoticeDelivered, within=_ATTEMPT, overall=2 * _ATTEMPT, retry=ONCE)
 
 
 @workflow.defn(name=NOTIFY)
@@ -42,21 +45,11 @@ class Notify:
         workflow.upsert_search_attributes([_ACCOUNT.value_set(request.account)])
         workflow.set_current_details(notify_page(request))
         try:
-            delivered: notice.NoticeDelivered = await workflow.execute_activity(
-                notice.DELIVER_NOTICE,
-                request.named(),
-                result_type=notice.NoticeDelivered,
-                start_to_close_timeout=_ATTEMPT,
-                schedule_to_close_timeout=_PATIENCE,
-                retry_policy=_EVER_RARER,
-                priority=_LAST,
-                summary=bare_line(f"tell {request.name} of {_what(request)}"),
-            )
+            return await _DELIVER.begin(None, request.named(), f"tell {request.name} of {_what(request)}")
         except ActivityError as error:
             failure = _given_up(request, error)
             workflow.logger.error("%s", failure.message)
             raise failure from None
-        return delivered
 
 
 def _given_up(request: notice.NotifyRequest, error: ActivityError) -> ApplicationError:
@@ -93,15 +86,7 @@ async def _look(account: str, wanted: notice.WantedNotice, *, test: bool) -> not
     if not test:
         return webhook
     try:
-        await workflow.execute_activity(
-            notice.DELIVER_NOTICE,
-            _test_request(account, wanted.name),
-            result_type=notice.NoticeDelivered,
-            start_to_close_timeout=_ATTEMPT,
-            schedule_to_close_timeout=2 * _ATTEMPT,
-            retry_policy=ONCE,
-            summary=bare_line(f"test {wanted.name}"),
-        )
+        await _TEST.begin(None, _test_request(account, wanted.name), f"test {wanted.name}")
     except ActivityError as error:
         failure = cause_of(error)
         said = failure.message if failure else "no worker has told it in time"

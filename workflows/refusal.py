@@ -55,7 +55,14 @@ def invalid_request(problems: list[str]) -> ApplicationError:
 
 
 def read_input(read: Callable[[Any], InputT], raw: Any, more: tuple[Any, ...]) -> InputT:
-    """The one input of a workflow, which fails where ``read`` cannot read it, or where there is ``more``."""
+    """The one input of a workflow, which fails where ``read`` cannot read it, or where there is ``more``.
+
+    With a cron schedule it would be carried out again and again: that ends, as for a mass send.
+    """
+    if problems := handed_on(more):
+        raise invalid_request(problems)
+    if workflow.info().cron_schedule:
+        _end_the_schedule([], {})
     if more:
         raise invalid_request(["the workflow takes one input, the request"])
     try:

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from qunfa.send.steps import AnyStep, End, Pin
     from workflows.inbox import Inbox, People
     from workflows.notices import Board, Notices
+    from workflows.pages import send_page
     from workflows.refusal import Refusal, ask_again, handed_on, invalid_request, read_request, update_refused
     from workflows.waiting import Alarm, UnderWay, is_being_cancelled
 
@@ -310,6 +311,12 @@ class Sending(People, Generic[StateT, StepT, EventT, UnderWayT]):
         return status if self._inbox else status.model_copy(update={"updated_at": self._shown_at})
 
     # What comes from people
+
+    def misheard(self, what: str) -> None:
+        """Say it in the story and on the page, once, and wake nobody."""
+        if self._refusal is None and not any(line.what == what for line in self._state.story):
+            self._say(what)
+            workflow.set_current_details(send_page(self._request, self.status()))
 
     async def take(self, answer: Answering) -> Status:
         """Put a person's answer into the inbox, and await what comes of it."""

@@ -52,7 +52,8 @@ class Followers(Protocol):
 class Begun:
     """Lists of WeChat's as far as the attempt before has read them: they stand in the store meanwhile.
 
-    `names` are those lists. The first line of each says after whom it goes on; it is empty where the list is whole.
+    `names` are those lists. The first line of each says after whom it goes on, which is nobody where the list is whole,
+    and how many bytes follow. Older workers did not write how many.
 
     Raises:
         StoreUnavailable: of all methods: the store cannot be read or written.
@@ -64,7 +65,7 @@ class Begun:
         self.names = tuple(names)
 
     async def keep(self, name: str, path: Path, after: str) -> None:
-        await self.store.put(self._at(name), _with_title(after, path))
+        await self.store.put(self._at(name), _with_title(f"{after} {_size(path)}", path))
         self.names = tuple({*self.names, name})
 
     async def remove(self) -> None:
@@ -73,20 +74,20 @@ class Begun:
             await self.store.remove(self._at(name))
 
     async def take(self, name: str, path: Path) -> str | None:
-        """Bring a list back to `path`: after whom it goes on; None where it is not there, or was not begun."""
+        """Bring a list back to `path`: after whom it goes on; None where it is not there whole, or was not begun."""
         if name not in self.names:
             return None
-        title, after = b"", None
+        title, end = b"", b""
         try:
             with path.open("wb") as file:
                 async for piece in self.store.stream(self._at(name)):
-                    if after is None:
-                        title, _, piece = piece.partition(b"\n")  # noqa: PLW2901  the rest of the first one
-                        after = title.decode()
+                    if not end:
+                        title, end, piece = piece.partition(b"\n")  # noqa: PLW2901  the rest of the first one
                     file.write(piece)
         except FileNotFoundError:
             return None
-        return after
+        after, _, size = title.decode().partition(" ")
+        return after if end and size in {"", str(_size(path))} else None
 
     def _at(self, name: str) -> str:
         return f"{self._folder}/followers-{name.replace(' ', '-')}.txt"
@@ -99,9 +100,13 @@ async def _with_title(title: str, path: Path) -> AsyncIterator[bytes]:
             yield block
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
 def _append(path: Path, openids: Iterable[str]) -> None:
     """Write a page whole, or not at all: behind half an openid the next attempt would make a false one."""
-    whole = path.stat().st_size
+    whole = _size(path)
     try:
         with path.open("a", encoding="ascii", errors="replace", newline="\n") as file:
             file.writelines(f"{openid}\n" for openid in openids)
@@ -193,7 +198,7 @@ class Gathering:
             path = self._new_path()
             begun = await self._begun.take(name, path)
             if begun is None:
-                path.touch()
+                path.write_bytes(b"")
             else:
                 self._read[name] = (path, begun)
             if begun != "":

@@ -142,7 +142,7 @@ class Plans:
             return plan
         first = await self.get(account, key)
         if first is None:
-            raise PlanLostError(f"{self._store.uri_of(folder)} was removed while it was written. Start the send again.")
+            raise self._unseen(f"{folder}/{PLAN}")
         if first.snapshot != plan.snapshot:
             await self._store.remove(f"{folder}/{plan.snapshot}")
         return first
@@ -156,8 +156,13 @@ class Plans:
         await self._store.create(path, by.encode())
         content = await self._store.get(path)
         if content is None:
-            raise PlanLostError(f"{self._store.uri_of(path)} was removed while it was written. Start the send again.")
+            raise self._unseen(path)
         return self._claimant(path, content)
+
+    def _unseen(self, path: str) -> StoreUnavailable:
+        """A bucket that is busy may write nothing, and one that heals may show it late."""
+        where = self._store.uri_of(path)
+        return StoreUnavailable(f"{where} was not written, or is not to be seen yet. It is tried again.")
 
     def uri_of_claim(self, account: str, key: str, state: ReportState) -> str:
         """Where it stands which key has those in this state."""

@@ -119,7 +119,10 @@ class ReportWriter:
 
         All batches are in doubt where the run ends before it knows which of them an earlier one had begun.
         """
-        before = await self.rows()
+        told_before = await self.rows_file()
+        if told_before is None and await self.stands():
+            raise self._rows_lost()
+        before = _rows_of(told_before)
         is_forgotten = found.plan.is_forgotten(at)
         if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             rows = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | rows
@@ -139,7 +142,7 @@ class ReportWriter:
 
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report."""
-        return (await self._read()).rows
+        return _rows_of(await self.rows_file())
 
     async def written_at(self) -> datetime | None:
         """When the report was written, if it stands: by Temporal's clock or the store's, whichever is earlier.
@@ -147,15 +150,17 @@ class ReportWriter:
         A store that was copied has the time of the copy. The rows may be newer than a report, if the next one failed.
         """
         times = [one.at for one in await self._store.found(self._folder) if one.path == self._report]
-        if times and (told := (await self._read()).at) is not None:
-            times.append(told)
+        told = await self.rows_file() if times else None
+        if told is not None and told.at is not None:
+            times.append(told.at)
         return min(times, default=None)
 
-    async def _read(self) -> RowsFile:
+    async def rows_file(self) -> RowsFile | None:
+        """The rows as they stand; None where nothing is to be seen."""
         self._read_at = elapsed()
         content = await self._store.get(self._rows)
         try:
-            return RowsFile.model_validate_json(content) if content is not None else RowsFile(rows=())
+            return None if content is None else RowsFile.model_validate_json(content)
         except NewerError:
             where = self._store.uri_of(self._rows)
             raise StoreUnavailable(f"{where} was written by a newer version. Upgrade this worker, too.") from None
@@ -164,9 +169,13 @@ class ReportWriter:
 
     async def _rows_of_claims(self) -> dict[int, BatchRow]:
         """What other keys have gone by. Without that, nobody knows whose people a batch has."""
-        if await self._store.get(self._rows) is None:
-            raise PlanLostError(f"{self._store.uri_of(self._rows)} is missing. Put it back: others have planned by it.")
-        return {row.number: row for row in await self.rows()}
+        told = await self.rows_file()
+        if told is None:
+            raise self._rows_lost()
+        return {row.number: row for row in told.rows}
+
+    def _rows_lost(self) -> PlanLostError:
+        return PlanLostError(f"{self.rows_uri} is missing. Put it back: it tells how the batches ended.")
 
     async def withdraw(self) -> None:
         """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay."""
@@ -225,6 +234,10 @@ class ReportWriter:
 def elapsed() -> float:
     """Seconds that have passed, also while the machine was suspended, where its kernel counts them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _rows_of(told: RowsFile | None) -> tuple[BatchRow, ...]:
+    return () if told is None else told.rows
 
 
 def _state(row: BatchRow | None) -> ReportState:

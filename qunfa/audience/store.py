@@ -11,7 +11,8 @@ import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -37,6 +38,10 @@ CHUNK: Final = 5 << 20
 _PARTS_AT_ONCE: Final = 2
 _SECONDS: Final = 60.0
 """For a call that is small: a mount that hangs answers no more."""
+_SILENCE_MAX: Final = timedelta(minutes=2)
+"""A bucket says nothing while a part goes up to it: these and `CHUNK` let a line have 1 Mbit/s."""
+_TIME_MAX: Final = timedelta(minutes=30)
+"""For one request, such as the download of a long report."""
 _TURNS_MAX: Final = 60
 """So many times `_SECONDS` pass at most until a folder that hangs is tried once more."""
 _TRIALS: Final = "trials"
@@ -76,7 +81,8 @@ class Found(NamedTuple):
 class Store:
     """What stands below one folder or bucket, by paths such as ``audiences/demo/spring/plan.json``.
 
-    `uri` is ``file:/folder`` or ``s3://bucket/folder``; `policy` says how a bucket is reached.
+    `uri` is ``file:/folder`` or ``s3://bucket/folder``; `policy` says how a bucket is reached. Its limits of time are
+    those of sources: what stands here is longer.
 
     Raises:
         ValueError: the URI is neither.
@@ -85,7 +91,7 @@ class Store:
 
     def __init__(self, uri: str, policy: SourcePolicy) -> None:
         self.uri = uri.rstrip("/")
-        self._policy = policy
+        self._policy = replace(policy, silence_max=_SILENCE_MAX, time_max=_TIME_MAX)
         self._opened: LocalStore | S3Store | None = None
         try:
             scheme = scheme_of(uri)
@@ -211,15 +217,15 @@ class Store:
             reason = self._reason(error)
         except TimeoutError:
             reason = "it did not answer in time"
-        except (BaseError, OSError, ValueError) as error:
+        except (BaseError, NotImplementedError, OSError, ValueError) as error:
             reason = self._reason(error)
         else:
             return
         said = f"cannot be {done}: {reason}"
-        raise StoreUnavailable(f"[store] {self.uri_of(path)} {said}. Mend that; it is tried again.", f"it {said}")
+        raise StoreUnavailable(f"[store] {self.uri_of(path)} {said}. Mend that.", f"it {said}")
 
-    def _reason(self, error: BaseError | OSError | ValueError) -> str:
-        if isinstance(error, NotSupportedError):
+    def _reason(self, error: BaseError | NotImplementedError | OSError | ValueError) -> str:
+        if isinstance(error, NotSupportedError | NotImplementedError):
             return "it lacks what is needed here: to create an object only where there is none"
         if isinstance(error, InvalidPathError):
             return "below it is a file whose name is no UTF-8, or has signs that do not print"
@@ -231,7 +237,7 @@ class Store:
         said = f" ({code})" if code else ""
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return f"it refuses the worker's credentials{said}"
-        return f"it failed, or was not reached{said}"
+        return f"it failed, or was not reached{said}: check its endpoint, region, credentials and this machine's clock"
 
 
 class _Making:

@@ -57,6 +57,9 @@ def run(command: Coroutine[Any, Any, Answer]) -> Answer:
         try:
             return await command
         finally:
+            # At Ctrl-C one of several is over sooner: the others may still be ending what they began in Temporal.
+            if ending := {task for task in asyncio.all_tasks() - {asyncio.current_task()} if task.cancelling()}:
+                await asyncio.wait(ending)
             await asyncio.sleep(_SETTLE_SECONDS)
 
     return asyncio.run(settled())

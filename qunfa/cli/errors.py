@@ -33,6 +33,7 @@ from qunfa.contract.refusal import full_stop, sentences
 from qunfa.language import ENGLISH, N_, _, spoken
 from qunfa.language.phrases import told
 from qunfa.temporal.connection import TemporalConfigError, TemporalError, TemporalUnreachable
+from qunfa.temporal.paused import PausedError
 
 Typed = TypeVar("Typed")
 
@@ -202,7 +203,7 @@ def _lines(error: BaseException) -> tuple[str, ...]:
             return (said, *(f"  - {told_ended(problem)}" for problem in problems))
         case ValidationError():
             return (_(NEWER), *(f"  - {told_ended(one)}" for one in sentences(error)), _(_PERHAPS_DONE))
-        case RPCError():
+        case RPCError() if not isinstance(error, PausedError):
             look = (_(_LOST),) if isinstance(error, AnswerLost) else ()
             return (full_stop(f"{_rpc_said(error)}: {error.message}"), *look)
         case WorkflowUpdateFailedError():

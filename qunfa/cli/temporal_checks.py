@@ -23,9 +23,17 @@ from qunfa.cli.workers import Handle, InvalidError, Question, answer_of, begin, 
 from qunfa.contract import ids
 from qunfa.contract.checks import CallbackCheckResult, CheckAccountResult, Finding
 from qunfa.rules import doctor as rules
-from qunfa.rules.doctor_account import Step, account_findings, not_answered, own_workflow_found, own_workflow_stuck
+from qunfa.rules.doctor_account import (
+    Step,
+    account_findings,
+    not_answered,
+    own_workflow_found,
+    own_workflow_paused,
+    own_workflow_stuck,
+)
 from qunfa.temporal.connection import TemporalError, is_gone
 from qunfa.temporal.namespace import SearchAttributeConflict, missing_search_attributes, namespace_retention
+from qunfa.temporal.paused import is_paused
 
 WITHIN: Final = timedelta(seconds=30)
 """Two steps of the workflow, one after the other, take at most 20."""
@@ -233,6 +241,8 @@ async def look_at_own_workflow(client: Client, queue: str, account: str, appid: 
     found = await describe_account(client, appid)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
         return own_workflow_found(account, ids.account_id(appid), queue, None)
+    if is_paused(found):
+        return own_workflow_paused(account, found.id)
     if found.typed_search_attributes.get(_PROBLEMS):
         return own_workflow_stuck(account, found.id, _stuck(found).causes)
     if found.task_queue == queue:

@@ -34,6 +34,7 @@ from qunfa.contract.result import COMPLETES, JobResult, MassSendResult
 from qunfa.language import CHINESE, N_, _, spoken
 from qunfa.rules.problems import BATCH_FAILED, tells_of_one_batch
 from qunfa.temporal.connection import is_gone, workflow_link
+from qunfa.temporal.paused import PausedError
 
 State = Literal["running", "completed", "failed", "canceled", "terminated", "timed_out"]
 """How Temporal sees the workflow."""
@@ -237,6 +238,8 @@ async def _asked(client: Client, description: WorkflowExecutionDescription, with
         status = await run.query("status", result_type=Status, rpc_timeout=within)
     except WorkflowQueryFailedError as error:
         return {"note": f"The workflow could not say its status: {error}"}
+    except PausedError as error:
+        return {"note": error.message}
     except RPCError:
         # The server is there, it has just described the workflow: what is missing is a worker.
         return {"note": _NO_WORKER}

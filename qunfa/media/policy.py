@@ -185,7 +185,7 @@ class SourcePolicy:
     network, also where a listed name leads there. `stores` are prefixes such as `s3://bucket/campaigns`.
 
     `s3_endpoint` (an http(s) URL) and `s3_region` name an S3-compatible server; where None, `AWS_ENDPOINT_URL` and
-    `AWS_REGION` do. Credentials come from AWS's variables, or from the machine's role.
+    `AWS_REGION` do, with TLS only. Credentials come from AWS's variables, or from the machine's role.
 
     `size_max` is in bytes, and the upper limit of every fetch. A fetch takes `time_max` at most, to connect (for TCP
     and for TLS each) `connect_max`; a server that says nothing for `silence_max` is given up.

@@ -3,7 +3,7 @@
 | check | failed | warning | next step |
 |---|---|---|---|
 | ``account`` | the workers lack it, have another appid, or are silent | other settings; a freeze | log, unfreeze |
-| ``own_workflow`` | its tasks fail, or nobody polls its queue | it is on another queue | a worker, or the queue |
+| ``own_workflow`` | it is paused, it fails, or nobody polls it | it is on another queue | a worker, or the queue |
 | ``token`` | WeChat, or the token service, gives none | – | by WeChat's code |
 | ``ip_whitelist`` | a call was refused by it (40164 and its like) | – | the address to put on it |
 | ``quota`` | – | a limit is used up, or WeChat does not tell | when there is more |
@@ -117,6 +117,13 @@ def own_workflow_stuck(account: str, workflow_id: str, causes: Sequence[str]) ->
     why = f" ({', '.join(causes)})" if causes else ""
     said = f"the tasks of {workflow_id} keep failing{why}: nothing of the account is submitted until one succeeds"
     return Finding(name="own_workflow", account=account, state="failed", said=said, todo="See workflow_tasks.")
+
+
+def own_workflow_paused(account: str, workflow_id: str) -> Finding:
+    """Somebody has paused the account's own workflow in Temporal."""
+    said = f"{workflow_id} is paused in Temporal: nothing of the account is submitted until somebody unpauses it"
+    todo = "Unpause it in Temporal (`temporal workflow unpause`)."
+    return Finding(name="own_workflow", account=account, state="failed", said=said, todo=todo)
 
 
 def own_workflow_found(

@@ -19,6 +19,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from qunfa.temporal.paused import TellsPaused
 from qunfa.temporal.payloads import data_converter
 
 DEFAULT_ADDRESS: Final = "localhost:7233"
@@ -71,7 +72,13 @@ async def connect(*, runtime: Runtime | None = None, identity: str | None = None
         raise TemporalConfigError("TEMPORAL_NAMESPACE, or the profile's namespace, is empty: name one, or unset it")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-            client = await Client.connect(**config, data_converter=data_converter, runtime=runtime, identity=identity)
+            client = await Client.connect(
+                **config,
+                data_converter=data_converter,
+                runtime=runtime,
+                identity=identity,
+                interceptors=[TellsPaused()],
+            )
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), retry=False)
     except TimeoutError:
         raise _unreachable(address, namespace, f"no answer within {CONNECT_TIMEOUT.total_seconds():.0f} s") from None

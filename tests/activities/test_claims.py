@@ -8,7 +8,7 @@ import pytest
 from activities.earlier_runs import NewestRun
 from qunfa.audience.plans import PlanLostError, Plans
 from qunfa.audience.store import Found, Store
-from qunfa.contract.batches import AUDIENCE_INVALID, PLAN_LOST, AudiencePlan, ReportState
+from qunfa.contract.batches import AUDIENCE_INVALID, STORE_UNAVAILABLE, AudiencePlan, ReportState
 from tests.activities.conftest import failed
 from tests.activities.shelf import MANY, Shelf, batch_of
 from tests.batches.driving import row
@@ -21,11 +21,11 @@ class Behind(Store):
         return [one for one in await super().found(folder) if "/next-" not in one.path]
 
 
-class Forgetful(Store):
-    """A store that somebody else clears: what is created in it is gone."""
+class Busy(Store):
+    """A store that does not write beside somebody else: S3 calls that a conflict, as where something is there."""
 
     async def create(self, path: str, content: bytes) -> bool:
-        return "/next-" in path or await super().create(path, content)
+        return False
 
 
 async def test_a_list_that_is_behind_gives_nobody_to_two_keys(shelf: Shelf) -> None:
@@ -44,11 +44,21 @@ async def test_a_list_that_is_behind_gives_nobody_to_two_keys(shelf: Shelf) -> N
 
 
 async def test_whoever_does_not_find_its_claim_plans_nobody(shelf: Shelf) -> None:
-    """Without that file the next key would find the rest free."""
+    """Without that file the next key would find the rest free. The next attempt writes it."""
     await shelf.report(await shelf.plan(shelf.put("all", MANY)), row(1, "sent"))
-    forgetful = shelf.with_store(Forgetful((shelf.path / "store").as_uri(), shelf.policy))
-    planning = shelf.plan({"kind": "report", "key": "spring"}, "rest", by=forgetful)
-    await failed(planning, PLAN_LOST, "next-not_submitted was removed while it was written", lasting=True)
+    busy = shelf.with_store(Busy((shelf.path / "store").as_uri(), shelf.policy))
+    rest = {"kind": "report", "key": "spring"}
+    said = "next-not_submitted was not written, or is not to be seen yet"
+    await failed(shelf.plan(rest, "rest", by=busy), STORE_UNAVAILABLE, said)
+    assert (await shelf.plan(rest, "rest")).openids == 25_000 - 8_333
+
+
+async def test_a_plan_that_is_not_written_is_tried_again(shelf: Shelf) -> None:
+    """A bucket writes nothing where it says that something is there, and nothing is."""
+    audience, busy = shelf.put("all", MANY), Busy((shelf.path / "store").as_uri(), shelf.policy)
+    said = "plan.json was not written, or is not to be seen yet"
+    await failed(shelf.plan(audience, by=shelf.with_store(busy)), STORE_UNAVAILABLE, said)
+    assert (await shelf.plan(audience)).openids == 25_000
 
 
 async def test_a_key_that_is_refused_stops_no_list_that_runs(shelf: Shelf) -> None:

@@ -213,14 +213,39 @@ async def test_a_stream_that_fails_leaves_what_was_there(opened: Opened) -> None
 async def test_a_bucket_that_does_not_answer_says_so(
     monkeypatch: pytest.MonkeyPatch, credentials: None, store: Bucket
 ) -> None:
-    """Without what the server has said, and without the key."""
+    """Without what the server has said, and without the key. Nobody repeats what a command has tried."""
     nowhere = Store("s3://bucket/x", SourcePolicy(s3_endpoint="http://127.0.0.1:9", s3_region="us-east-1"))
-    with pytest.raises(StoreUnavailable, match="not reached") as silent:
+    with pytest.raises(StoreUnavailable, match="check its endpoint, region, credentials and") as silent:
         await nowhere.get("a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-key")
     with pytest.raises(StoreUnavailable, match="refuses the worker's credentials") as forbidden:
         await Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1")).get("a")
-    assert SECRET_KEY not in f"{silent.value}{forbidden.value}"
+    said = f"{silent.value}{forbidden.value}"
+    assert (SECRET_KEY in said, "tried again" in said) == (False, False)
+
+
+async def test_a_switch_of_the_library_is_told_in_our_words(
+    credentials: None, store: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own text is one for developers, and no command knows its error."""
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    found = Store("s3://bucket/x", SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1"))
+    with pytest.raises(StoreUnavailable, match="it lacks what is needed here: to create an object only where there is"):
+        await found.shortcoming()
+
+
+async def test_a_store_has_more_patience_than_a_source(credentials: None, store: Bucket) -> None:
+    """A part of a long list goes up for a minute on a slow line, and the bucket is silent for as long."""
+    store.put("patient", "other", b"x")
+    soon = timedelta(microseconds=1)
+    policy = SourcePolicy(s3_endpoint=store.endpoint, s3_region="us-east-1", silence_max=soon, time_max=soon)
+    found = Store("s3://patient/plans", policy)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * CHUNK
+
+    await found.put("a/k/big", pieces())
+    assert await found.get("a/k/big") == b"x" * CHUNK
 
 
 async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -239,17 +264,22 @@ async def test_a_mount_that_hangs_holds_up_nothing_else(monkeypatch: pytest.Monk
 async def test_a_folder_comes_back_after_a_call_without_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The mount was made anew: what hangs in the old one never returns, and holds up no later call and no exit."""
     monkeypatch.setattr("qunfa.audience.store._SECONDS", 0.2)
-    found, ends, before = Store(tmp_path.as_uri(), SourcePolicy()), threading.Event(), set(threading.enumerate())
+    found, ends, before = Store(tmp_path.as_uri(), SourcePolicy()), threading.Event(), _threads()
     with monkeypatch.context() as hanging:
         hanging.setattr(Path, "mkdir", lambda *_about, **_more: ends.wait())
         silent = await asyncio.gather(*(found.get("a") for _ in range(3)), return_exceptions=True)
-    hangs = set(threading.enumerate()) - before
+    hangs = _threads() - before
     try:
         assert all("cannot be read: it did not answer in time" in str(one) for one in silent)
         assert [one.daemon for one in hangs] == [True], "one is enough for all who ask meanwhile"
         await until(lambda: _answers(found))
     finally:
         ends.set()
+
+
+def _threads() -> set[threading.Thread]:
+    """Those in which stores make folders; a worker of other tests may begin one of its own at any time."""
+    return {one for one in threading.enumerate() if one.name == "store"}
 
 
 async def _answers(found: Store) -> bool:
@@ -260,15 +290,10 @@ async def _answers(found: Store) -> bool:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
-    """How many calls hang that make a folder: none returns before the end of the test."""
-    ends, begun = threading.Event(), list[Path]()
-
-    def hang(folder: Path, **_how: object) -> None:
-        begun.append(folder)
-        ends.wait()
-
-    monkeypatch.setattr(Path, "mkdir", hang)
-    yield lambda: len(begun)
+    """How many threads hang that make a folder: none ends before the end of the test. Each is known once started."""
+    ends, before = threading.Event(), _threads()
+    monkeypatch.setattr(Path, "mkdir", lambda *_about, **_how: ends.wait())
+    yield lambda: len(_threads() - before)
     ends.set()
 
 
@@ -283,11 +308,7 @@ async def test_impatient_askers_leave_one_hanging_call(tmp_path: Path, hanging: 
     found = Store(tmp_path.as_uri(), SourcePolicy())
     for _ in range(20):
         await _asks_without_patience(found)
-
-    async def number() -> int:
-        return hanging()
-
-    assert await until(number) == 1
+    assert hanging() == 1
 
 
 async def test_a_mount_that_hangs_for_days_is_tried_seldom(

@@ -75,15 +75,15 @@ def key_in_a_run(key: str, number: int) -> str:
     return f"{key}.{number}{uuid.UUID(run).int % 1_000}"
 
 
-_rows_that_stand = reports.ReportWriter.rows
+_rows_that_stand = reports.ReportWriter.rows_file
 _has_read = WeakSet[reports.ReportWriter]()
 
 
-async def of_no_run(writer: reports.ReportWriter) -> tuple[batches.BatchRow, ...]:
+async def of_no_run(writer: reports.ReportWriter) -> reports.RowsFile | None:
     """Nothing is known of earlier runs, of which a writer reads first; then it reads whether its own rows stand."""
     if writer not in _has_read:
         _has_read.add(writer)
-        return ()
+        return reports.RowsFile(rows=())
     return await _rows_that_stand(writer)
 
 
@@ -120,7 +120,7 @@ async def main(control: str | None, clock: Path | None) -> None:
         doubt.jobs_of = forgetful(doubt.jobs_of)
     if control == "batches-of-a-run":
         batches.batch_key = key_in_a_run
-        reports.ReportWriter.rows = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
+        reports.ReportWriter.rows_file = of_no_run  # type: ignore[method-assign, assignment]  # this is the control
         _forget_lists()
     # Only now: workflows and activities take the rules as they find them when they are imported.
     from worker import serve  # noqa: PLC0415

@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from qunfa.cli import connection
 from qunfa.contract import account_id
 from tests.cli.calls import Qunfa, Scripted, Start, parsed, screen
 from tests.cli.stub import ScriptedCheck, status
@@ -72,6 +73,31 @@ async def test_ctrl_c_ends_a_freeze_that_nobody_answers(start: Start, server: Cl
     named = [one for one in accounts if f"the workflow {account_id(one)} may still carry this out" in notes.decode()]
     assert (process.returncode, stdout, named) == (130, b"", accounts)
     assert "never retrieved" not in notes.decode()
+
+
+async def test_what_ends_something_at_ctrl_c_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others beside it are over sooner. It may be ending in Temporal what nobody would wait for any more."""
+    monkeypatch.setattr(connection, "_SETTLE_SECONDS", 0)
+    ended = list[str]()
+
+    async def ends() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            ended.append("it")
+
+    async def command() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        both = asyncio.gather(asyncio.Event().wait(), ends())
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await both
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.to_thread(connection.run, command())
+    assert ended == ["it"]
 
 
 async def test_ctrl_c_at_a_question_does_nothing(qunfa: Qunfa, start: Start, client: Client, appid: str) -> None:

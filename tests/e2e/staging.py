@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from qunfa.callback.app import run_receiver
+from qunfa.rules.calendar import shanghai_day
 from qunfa.settings import Settings
 from qunfa.simulator import Simulator
 from qunfa.temporal.connection import connect
@@ -20,6 +23,8 @@ from tests.looking import PATIENCE, look_again
 
 NAMES = tuple(f"a{number:03}" for number in range(600))
 """More accounts than there are tests."""
+
+SeenT = TypeVar("SeenT")
 
 
 def settings_at(
@@ -111,3 +116,13 @@ async def scene_of(stage: Stage, name: str | None = None) -> AsyncIterator[Scene
         for handle in [*scene.started, scene.ledger_handle]:
             with contextlib.suppress(RPCError):
                 await handle.terminate("the test is over")
+
+
+async def on_one_day(stage: Stage, play: Callable[[Scene], Awaitable[SeenT]]) -> SeenT:
+    """What a scene comes to whose account is new; played again with another one where midnight came in its midst."""
+    while True:
+        day = shanghai_day(datetime.now(UTC))
+        async with scene_of(stage) as scene:
+            seen = await play(scene)
+        if shanghai_day(datetime.now(UTC)) == day:
+            return seen

@@ -5,7 +5,8 @@ import pytest
 from qunfa.contract.limits import PATHS, QuotaResult, SpeedResult
 from tests.cli.calls import parsed
 from tests.e2e.commands import answered, qunfa
-from tests.e2e.stage import Scene
+from tests.e2e.stage import Scene, Stage
+from tests.e2e.staging import on_one_day
 
 pytestmark = pytest.mark.long
 
@@ -44,12 +45,16 @@ async def test_why_a_speed_or_a_quota_is_not_told_is_said(scene: Scene) -> None:
         assert (answer.exit_code, "the workers' configuration does not have it" in answer.stderr) == (1, True)
 
 
-async def test_quotas_are_counted(scene: Scene) -> None:
-    """Calls by WeChat, sends by the account's ledger, and what remains of each."""
+async def quotas(scene: Scene) -> QuotaResult:
+    """After one send to all, and one to a tag."""
     await scene.result(await scene.start("all"))
     await scene.result(await scene.start("tag", audience={"kind": "tag", "tag_id": 2}))
-    answer = await qunfa(scene, "quota", scene.account, "--json")
-    result = QuotaResult.model_validate(parsed(answer))
+    return QuotaResult.model_validate(parsed(await qunfa(scene, "quota", scene.account, "--json")))
+
+
+async def test_quotas_are_counted(stage: Stage) -> None:
+    """Calls by WeChat, sends by the account's ledger, and what remains of each."""
+    result = await on_one_day(stage, quotas)
     assert (result.today.total, result.today.to_all, result.month.total) == (2, 1, 2)
     assert result.since is not None
     assert result.since <= result.at

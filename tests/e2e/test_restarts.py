@@ -33,7 +33,7 @@ async def test_a_refusal_tells_of_a_delivery_that_the_ledger_has_lost(scene: Sce
 
 async def test_both_terminated_in_mid_try_still_deliver_once(scene: Scene) -> None:
     """Ledger and send are gone: the new run finds the try in the old one's history, and repeats its clientmsgid."""
-    settings = on_its_own_queue(scene)
+    settings, soon_asked = on_its_own_queue(scene), {"push_timeout": 1, "poll_interval": 1}  # the ledger has the push
     scene.fault("timeout_after_accept", seconds=0.5)
     async with working(scene.client, settings):
         first = await scene.start()
@@ -41,7 +41,7 @@ async def test_both_terminated_in_mid_try_still_deliver_once(scene: Scene) -> No
     await first.terminate("by mistake")  # without a worker, it has not gone on meanwhile
     await scene.ledger_handle.terminate("by mistake")
     async with working(scene.client, settings):
-        result = await scene.result(await scene.start())
+        result = await scene.result(await scene.start(result=soon_asked))
     assert (result.outcome, result.jobs[0].deduplicated, len(scene.jobs)) == ("sent", True, 1)
     assert await scene.everyone_once()
 

@@ -141,8 +141,8 @@ COMPOSED: Final = frozenset(
         "{} is no part of an audience",
         "the report of {}",
         "{} is not in the store. It is there once that send has ended.",
-        "it failed, or was not reached{}",
-        "[store] {} {}. Mend that; it is tried again.",
+        "it failed, or was not reached{}: check its endpoint, region, credentials and this machine's clock",
+        "[store] {} {}. Mend that.",
         "it refuses the worker's credentials{}",
     }
 )

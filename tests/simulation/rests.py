@@ -125,9 +125,9 @@ class Rests(Listed):
             whole.book.had_losses |= send in whole.batches.values()
 
     def _is_told(self, whole: Whole, row: BatchRow) -> bool:
-        """Where another key has the rest, the report tells of that as it was."""
+        """Where another key has the rest, the report tells of that as it was, also beside the doubt of a restore."""
         told = whole.reported.get(row.number)
-        is_kept = (row.state in REST or row.is_doubted) and (told is None or told.state in REST)
+        is_kept = (row.state in REST or row.in_doubt.is_doubted) and (told is None or told.state in REST)
         return super()._is_told(whole, row) or (self.workers.has_claims(whole) and is_kept)
 
     def _is_unheard(self, send: Send) -> bool:

@@ -12,10 +12,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from qunfa.contract.batches import PLAN_AUDIENCE
-from qunfa.contract.steps import AWAIT_VERDICT, SUBMIT, TELL, WISH
+from qunfa.contract.notice import DELIVER_NOTICE, NOTICE_UNDELIVERED
+from qunfa.contract.steps import AWAIT_VERDICT, INSPECT, SUBMIT, TELL, WISH
+from tests.notices.webhook import Receiver
 from tests.workflows.conftest import Desk, Recorder, running, usual_facts
-from tests.workflows.failures import failure_of
+from tests.workflows.failures import cause_of, failure_of, refusal_of
 from tests.workflows.model import Scripted, accepts, loses, untold
+from tests.workflows.model_material import NEWS
+from tests.workflows.noticing import delivery, noticing
 
 pytestmark = pytest.mark.long
 
@@ -96,13 +100,14 @@ async def test_a_last_word_that_is_not_awaited_is_a_doubt(desk: Desk, hand: Hand
 async def test_what_was_completed_without_its_answer_is_asked_again(desk: Desk, hand: Hand) -> None:
     """As if it had failed. Temporal's SDK would fail each workflow task that has to read it."""
     file = {"kind": "openid_file", "uri": "file:/srv/lists/spring.txt"}
-    for value in (None, "done"):
+    typed: tuple[Any, ...] = (None, "done", {})
+    for number, value in enumerate(typed):
         hand.completes = {PLAN_AUDIENCE: value, WISH: value, AWAIT_VERDICT: value}
         desk.wechat.push_at_once = "send success"
-        assert (await (await desk.start(f"list-{value}", audience=file)).result()).outcome == "sent"
+        assert (await (await desk.start(f"list-{number}", audience=file)).result()).outcome == "sent"
         assert set(hand.completes) == {AWAIT_VERDICT}
         desk.wechat.push_at_once = None
-        handle = await desk.start(f"send-{value}")
+        handle = await desk.start(f"send-{number}")
         desk.wechat.statuses[await desk.accepted(handle)] = "SEND_SUCCESS"
         result = await handle.result()
         assert (result.outcome, result.jobs[0].observed_by, hand.completes) == ("sent", "poll", {})
@@ -130,3 +135,23 @@ async def test_what_is_completed_by_hand_holds_up_no_send(
     result = await (await desk.start()).result()
     assert (result.outcome, result.jobs[0].deduplicated, hand.completes) == ("sent", deduplicated, {})
     assert len(desk.wechat.tries) == 1 + deduplicated
+
+
+@pytest.mark.parametrize("typed", ["done", {}])
+async def test_a_look_at_material_ended_by_hand_is_a_failure(desk: Desk, hand: Hand, typed: Any) -> None:
+    """As of material that could not be looked at: an empty object is no message without files."""
+    hand.completes = {INSPECT: typed}
+    assert "completed inspect with something else" in await refusal_of(await desk.start(message=NEWS))
+
+
+@pytest.mark.parametrize("typed", ["done", {}])
+async def test_a_notice_completed_by_hand_has_not_been_told(
+    env: WorkflowEnvironment, receiver: Receiver, hand: Hand, typed: Any
+) -> None:
+    """It ends, and says so: nothing else would be rid of it."""
+    hand.completes = {DELIVER_NOTICE: typed}
+    async with noticing(env, usual_facts(), receiver, "oncall", interceptors=[hand]) as desk:
+        await (await desk.start()).result()
+        [post] = await receiver.came("sent")
+        why = (await cause_of(delivery(desk, post), NOTICE_UNDELIVERED)).message
+    assert "completed deliver_notice with something else than its answer" in why

@@ -11,10 +11,11 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
 from qunfa.contract import INVALID_REQUEST, mass_send_id
+from qunfa.contract.ids import CHECK_MASS_SEND, NOTIFY, PREVIEW_MASS_SEND, preview_id
 from qunfa.contract.steps import LookUpStep
 from tests.looking import PATIENCE
 from tests.workflows.conftest import Desk
-from tests.workflows.failures import refusal_of
+from tests.workflows.failures import cause_of, refusal_of
 from tests.workflows.model import loses, says
 from tests.workflows.unreadable import UNREADABLE
 from workflows.refusal import reasons_in
@@ -32,6 +33,7 @@ WRONG: Final[dict[str, Any]] = {"audience": {"kind": "all", "tag_id": 2}, "send_
 ELSE: Final = {"msgtype": "text", "content": "else"}
 PICTURES: Final = {"msgtype": "image", "images": [{"media_id": "a"}, {"media_id": "b"}]}
 GONE: Final = {"msgtype": "voice", "media": {"uri": "file:/gone.mp3"}}
+SHOWN: Final = {"account": "demo", "key": "look", "message": ELSE}
 FILE: Final = {"kind": "openid_file", "uri": "file:/x"}
 BATCH: Final = {"kind": "batch", "key": "spring", "plan": "a" * 64, "number": 1, "of": 2, "openids": 2}
 FAR: Final = "2999-01-01T00:00:00Z"
@@ -206,3 +208,21 @@ async def test_a_refusal_stays_one_where_the_account_cannot_be_read(real_desk: D
 def test_the_reasons_of_a_refused_run_are_handed_on(carried: Any, reasons: list[str]) -> None:
     """With the account and the key where they are known; nothing else counts as such."""
     assert reasons_in(carried) == reasons
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "workflow_id"),
+    [
+        (PREVIEW_MASS_SEND, {**SHOWN, "to": [{"openid": "boss"}]}, preview_id("demo", "look")),
+        (CHECK_MASS_SEND, {**SHOWN, "audience": {"kind": "all"}}, "any-id"),
+        (NOTIFY, None, "any-id"),
+    ],
+)
+async def test_no_other_workflow_is_repeated_by_a_cron(real_desk: Desk, kind: str, raw: Any, workflow_id: str) -> None:
+    """A preview would go to the same people at each tick. It ends once, as a mass send does, and reaches nobody."""
+    handle = await real_desk.env.client.start_workflow(
+        kind, raw, id=workflow_id, task_queue=real_desk.wechat.task_queue, cron_schedule="@every 1s"
+    )
+    cause = await asyncio.wait_for(cause_of(handle, INVALID_REQUEST, follow_runs=True), PATIENCE)
+    assert "a cron schedule must not be set" in cause.message
+    assert real_desk.material.previews == []
