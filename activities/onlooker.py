@@ -31,6 +31,7 @@ from qunfa.contract.operators import Restore
 from qunfa.settings import Settings
 from qunfa.temporal.account import signal_account
 from qunfa.temporal.connection import UnlessGone, is_gone
+from qunfa.temporal.paused import OPEN, PausedError
 
 EVERY: Final = timedelta(minutes=1)
 QUEUES_EVERY: Final = timedelta(seconds=15)
@@ -307,7 +308,10 @@ class LostQueues:
             restored = await self._restored(run.id, run.run_id)
             if restored is None or (restored.ended_at is not None and closed_at > restored.ended_at + LIFE):
                 return True
-            known = await self._restored(run.id, None)
+            try:
+                known = await self._restored(run.id, None)
+            except PausedError:  # It grants nothing, and a signal reaches it.
+                known = None
             if known is not None and known.at >= restored.at:
                 return True
         except (WorkflowQueryFailedError, RPCError, *_ODD) as error:
@@ -347,7 +351,7 @@ class LostQueues:
         """Their sends, whatever they wait for; who has begun since has asked the next account, but for later runs."""
         listed = ", ".join(f'"{name}"' for name in names)
         query = (
-            f'WorkflowType = "{MASS_SEND}" AND ExecutionStatus = "Running" AND MassSendAccount IN ({listed}) '
+            f'WorkflowType = "{MASS_SEND}" AND {OPEN} AND MassSendAccount IN ({listed}) '
             f'AND StartTime <= "{(closed_at + LATER_RUNS).isoformat()}"'
         )
         return self._client.list_workflows(query, rpc_timeout=_RPC)

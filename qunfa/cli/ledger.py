@@ -38,7 +38,7 @@ from qunfa.rules.outcome import job_result, recalled
 from qunfa.settings import SettingsError, load_settings
 from qunfa.settings.account import APPID_PATTERN
 from qunfa.temporal.connection import is_gone
-from qunfa.temporal.paused import PausedError
+from qunfa.temporal.paused import OPEN, PausedError
 
 
 def ledger(asked: typed.Ledger) -> None:
@@ -211,12 +211,8 @@ async def ledgers(client: Client) -> dict[str, LedgerView | None]:
 
 
 async def running_accounts(client: Client) -> dict[str, str]:
-    """The workflow ids of the accounts that Temporal has, and on which task queue each of them runs.
-
-    So is one that is paused, which Temporal does not list as running.
-    """
-    ended = "'Completed', 'Failed', 'Canceled', 'Terminated', 'ContinuedAsNew', 'TimedOut'"
-    running = f"WorkflowType = '{ACCOUNT}' AND ExecutionStatus NOT IN ({ended})"
+    """The workflow ids of the accounts that Temporal has, and on which task queue each of them runs."""
+    running = f"WorkflowType = '{ACCOUNT}' AND {OPEN}"
     return {found.id: found.task_queue async for found in client.list_workflows(running, rpc_timeout=RPC_TIMEOUT)}
 
 

@@ -25,6 +25,7 @@ from qunfa.contract.result import COMPLETES
 from qunfa.language import N_, _, listed
 from qunfa.temporal.connection import UI_VARIABLE, list_link
 from qunfa.temporal.namespace import missing_search_attributes
+from qunfa.temporal.paused import OPEN
 
 
 class SendRow(Stored):
@@ -96,7 +97,7 @@ def visibility_query(filters: typed.Filters, now: datetime | None = None, *, run
     }
     conditions = [SENDS] if running or filters.batches else [SENDS, NO_CLOSED_BATCH]
     # What goes on as another run is one send: that run tells of all of it.
-    conditions.append("ExecutionStatus = 'Running'" if running else "ExecutionStatus != 'ContinuedAsNew'")
+    conditions.append(OPEN if running else "ExecutionStatus != 'ContinuedAsNew'")
     conditions += [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
     conditions += _started(filters, now or datetime.now(UTC))
     if filters.query is not None:

@@ -26,9 +26,10 @@ from qunfa.contract.steps import TRIED
 from qunfa.language import N_, _, several
 from qunfa.rules.problems import BATCH_FAILED, MARK_SENT, PROBLEMS, RETRY, WINNER_NOT_CHOSEN, Choice
 from qunfa.rules.verdict import judge
+from qunfa.temporal.paused import OPEN
 
 STDIN: Final = Path("-")
-OTHERS: Final = f"WorkflowType IN ('{RECALL_MASS_SEND}', '{PREVIEW_MASS_SEND}') AND ExecutionStatus = 'Running'"
+OTHERS: Final = f"WorkflowType IN ('{RECALL_MASS_SEND}', '{PREVIEW_MASS_SEND}') AND {OPEN}"
 _TELLING: Final = frozenset({TRIED, "push", "report"})
 _DECODER: Final = json.JSONDecoder()
 _OURS: Final = frozenset({"level", "timestamp"})

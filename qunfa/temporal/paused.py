@@ -16,6 +16,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+OPEN: Final = "ExecutionStatus NOT IN ('Completed', 'Failed', 'Canceled', 'Terminated', 'ContinuedAsNew', 'TimedOut')"
+"""A condition on workflows: that they run, or are paused. Temporal lists these as `Paused`, and not as `Running`."""
 PAUSED: Final = (
     "Somebody has paused {workflow_id} in Temporal, so that it does nothing: unpause it "
     "(`temporal workflow unpause --workflow-id {workflow_id}`)."
