@@ -259,7 +259,7 @@ async def test_a_server_that_is_too_slow_is_unreachable(client: Client, monkeypa
 
 @pytest.mark.parametrize("status", [RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED])
 async def test_attributes_that_may_not_be_seen_stop_no_worker(
-    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: RPCStatusCode
+    client: Client, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], status: RPCStatusCode
 ) -> None:
     """They may be registered all the same, by whoever manages the namespace: it is a warning for all.
 
@@ -274,7 +274,7 @@ async def test_attributes_that_may_not_be_seen_stop_no_worker(
     settings = Settings.model_validate({"accounts": {"demo": {"appid": "wx0", "secret": "s" * 32, "kind": "service"}}})
     async with open_http(settings.timing.http_timeout) as http:
         await worker.serve(settings, client, http, on_started=lambda: signal.raise_signal(signal.SIGTERM))
-    said = capsys.readouterr().out
+    said = capfd.readouterr().err
     assert "does not list search attributes" in said
     started = next(line for line in said.splitlines() if "started" in line)
     # A rehearsal against the real WeChat is seen, or with the memory of another namespace.

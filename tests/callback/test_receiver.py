@@ -274,7 +274,7 @@ async def _typed(heading: str, folder: Path, place: tuple[str, str], **environme
     assert place[0] in line
     assert "_TOKEN" not in line.partition("|")[2], "the arguments of a command are seen by all on a machine"
     shell = await asyncio.create_subprocess_shell(
-        line.replace(*place).replace("/var/lib/qunfa", str(folder)),
+        line.replace(*place).replace("/etc/qunfa/sources", str(folder)),
         cwd=folder, env={"PATH": os.environ["PATH"], **environment}, stdout=PIPE,
     )  # fmt: skip
     printed, _ = await shell.communicate()
@@ -291,7 +291,7 @@ async def test_a_list_of_addresses_that_wechat_refuses_replaces_none(tmp_path: P
         token = (await http.get("/cgi-bin/token", params=query)).json()["access_token"]
         for given in (token, "old"):
             await _typed(heading, tmp_path, (place, simulator.url), ACCESS_TOKEN=given)
-            assert [str(one) for one in read_sources(tmp_path / "brand-sources")] == ["127.0.0.1/32", "::1/128"]
+            assert [str(one) for one in read_sources(tmp_path / "brand")] == ["127.0.0.1/32", "::1/128"]
     assert "errcode" in (tmp_path / "sources.new").read_text(encoding="utf-8")
 
 
