@@ -211,7 +211,7 @@ class Audiences:
         if await self._was_sent(step):
             return _SENT.format(key=step.key)
         writer = ReportWriter(store, step.account.name, step.key, awake())
-        return _HAD_A_PLAN.format(key=step.key, uri=writer.rows_uri) if await writer.rows() else None
+        return _HAD_A_PLAN.format(key=step.key, uri=writer.rows_uri) if await writer.rows_to_go_by() else None
 
     async def _was_sent(self, step: batches.PlanStep) -> bool:
         """Whether an earlier run of the key has ended after some of it was sent, as Temporal tells."""
@@ -293,9 +293,11 @@ class Audiences:
         writer = ReportWriter(store, step.account.name, step.key, awake())
         reaching = await self._reaching(step)
         was_sent, why = await self._was_sent(step), await self._is_left(store, writer, step, reaching)
-        was_sent = was_sent or (step.keep and await knows_more(self._known, step, await writer.rows(), reaching))
+        was_sent = was_sent or (
+            step.keep and await knows_more(self._known, step, await writer.rows_to_go_by(), reaching)
+        )
         # Read last, as a report is withdrawn by it.
-        if was_sent or any(row.state == "sent" for row in await writer.rows()):
+        if was_sent or any(row.state == "sent" for row in await writer.rows_to_go_by()):
             return plan.model_copy(update={"is_sent_in_part": True})
         if why is not None and not step.keep:
             raise NobodyError([why])

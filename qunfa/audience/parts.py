@@ -53,7 +53,7 @@ class Begun:
     """Lists of WeChat's as far as the attempt before has read them: they stand in the store meanwhile.
 
     `names` are those lists. The first line of each says after whom it goes on, which is nobody where the list is whole,
-    and how many bytes follow. Older workers did not write how many.
+    and how many bytes follow.
 
     Raises:
         StoreUnavailable: of all methods: the store cannot be read or written.
@@ -87,10 +87,10 @@ class Begun:
         except FileNotFoundError:
             return None
         after, _, size = title.decode().partition(" ")
-        return after if end and size in {"", str(_size(path))} else None
+        return after if end and size == str(_size(path)) else None
 
     def _at(self, name: str) -> str:
-        return f"{self._folder}/followers-{name.replace(' ', '-')}.txt"
+        return f"{self._folder}/followers-{name.replace(' ', '-')}.list"
 
 
 async def _with_title(title: str, path: Path) -> AsyncIterator[bytes]:

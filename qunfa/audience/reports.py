@@ -119,10 +119,7 @@ class ReportWriter:
 
         All batches are in doubt where the run ends before it knows which of them an earlier one had begun.
         """
-        told_before = await self.rows_file()
-        if told_before is None and await self.stands():
-            raise self._rows_lost()
-        before = _rows_of(told_before)
+        before = await self.rows_to_go_by()
         is_forgotten = found.plan.is_forgotten(at)
         if not step.plan and (step.fresh is None or (is_forgotten and not await self.stands())):
             rows = {number: doubted(number) for number in range(1, len(found.batches) + 1)} | rows
@@ -143,6 +140,19 @@ class ReportWriter:
     async def rows(self) -> tuple[BatchRow, ...]:
         """How the batches have ended, as the report tells; none where there is no report."""
         return _rows_of(await self.rows_file())
+
+    async def rows_to_go_by(self) -> tuple[BatchRow, ...]:
+        """The same, for a run that submits or tells what they do not forbid.
+
+        Raises:
+            StoreUnavailable: they are not to be seen, and the store lists them, or a report.
+        """
+        told = await self.rows_file()
+        if told is None and any(
+            one.path in {self._rows, self._report} for one in await self._store.found(self._folder)
+        ):
+            raise StoreUnavailable(f"{self.rows_uri} is not to be seen. Put it back, if it is missing.")
+        return _rows_of(told)
 
     async def written_at(self) -> datetime | None:
         """When the report was written, if it stands: by Temporal's clock or the store's, whichever is earlier.
@@ -171,11 +181,8 @@ class ReportWriter:
         """What other keys have gone by. Without that, nobody knows whose people a batch has."""
         told = await self.rows_file()
         if told is None:
-            raise self._rows_lost()
+            raise PlanLostError(f"{self.rows_uri} is missing. Put it back: it tells how the batches ended.")
         return {row.number: row for row in told.rows}
-
-    def _rows_lost(self) -> PlanLostError:
-        return PlanLostError(f"{self.rows_uri} is missing. Put it back: it tells how the batches ended.")
 
     async def withdraw(self) -> None:
         """Take the report away: the send goes on, and nobody is to go on by an old one. Its rows stay."""

@@ -259,6 +259,8 @@ async def test_a_worker_that_slept_withdraws_no_report(shelf: Shelf, monkeypatch
     """It was to plan; the run has gone on with another worker, and has ended. Its report is its result."""
     audience = shelf.put("all", MANY)
     plan = await shelf.plan(audience)
+    await shelf.report(plan, row(1, "failed"))
+    await shelf.plan(audience)
 
     class Frozen(Store):
         reads = 0

@@ -180,24 +180,11 @@ async def test_a_kept_list_that_was_shortened_is_begun_anew(wechat: Simulator, s
     audience = {"kind": "several", "of": [shelf.put("one", ("a", "b")), everybody], "minus": [{"kind": "all"}]}
     store = Full((shelf.path / "store").as_uri(), shelf.policy)
     await failed(shelf.plan(audience, by=shelf.with_store(store), beats=beats), STORE_UNAVAILABLE)
-    [kept] = (shelf.path / "store").rglob("followers-all.txt")
+    [kept] = (shelf.path / "store").rglob("followers-all.list")
     kept.write_bytes(kept.read_bytes()[:bytes_left])
     before = asked(wechat)
     plan = await shelf.plan(audience, by=shelf.with_store(store), heartbeat_details=beats[-1])
     assert (plan.openids, asked(wechat)) == (2, 2 * before)
-
-
-async def test_a_list_that_an_older_worker_kept_is_taken(wechat: Simulator, shelf: Shelf) -> None:
-    """Its first line does not say how long it is."""
-    beats = list[tuple[Any, ...]]()
-    store = Full((shelf.path / "store").as_uri(), shelf.policy)
-    await failed(shelf.plan(EVERYBODY, by=shelf.with_store(store), beats=beats), STORE_UNAVAILABLE)
-    [kept] = (shelf.path / "store").rglob("followers-all.txt")
-    title, _, openids = kept.read_bytes().partition(b"\n")
-    kept.write_bytes(title.partition(b" ")[0] + b"\n" + openids)
-    before = asked(wechat)
-    plan = await shelf.plan(EVERYBODY, by=shelf.with_store(store), heartbeat_details=beats[-1])
-    assert (plan.openids, asked(wechat)) == (25_000, before)
 
 
 async def test_what_was_listed_outlasts_a_file_out_of_reach(

@@ -215,7 +215,7 @@ async def test_a_batch_stays_with_the_key_that_has_it(shelf: Shelf) -> None:
     assert told.states == {"sent": plan.size(1) + plan.size(2), "not_submitted": plan.size(3)}
     (shelf.path / "store" / folder_of("demo", "spring") / ROWS).unlink()
     lost = shelf.reported(plan, row(1, "sent"), row(2, "failed"))
-    await failed(lost, PLAN_LOST, "rows.json is missing. Put it back")
+    await failed(lost, STORE_UNAVAILABLE, "rows.json is not to be seen. Put it back")
 
 
 async def test_a_key_without_a_plan_may_be_passed_over(shelf: Shelf) -> None:
