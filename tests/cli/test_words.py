@@ -17,6 +17,7 @@ from qunfa.contract.ids import MassSendId, mass_send_id
 from qunfa.markdown import SUMMARY_BYTES, plain, summary_line
 from qunfa.printable import printable
 from qunfa.temporal.connection import link
+from qunfa.temporal.paused import OPEN
 from tests.words import STEERING
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -62,7 +63,7 @@ def test_filters_are_joined() -> None:
 def test_a_phase_is_that_of_a_send_that_runs() -> None:
     """A run that was terminated keeps the phase it had; only `done` is the phase of one that has ended."""
     phases = {phase: visibility_query(Filters(phase=phase), NOW) for phase in ("needs_operator", "done")}
-    assert {phase: "ExecutionStatus = 'Running' AND MassSendPhase" in query for phase, query in phases.items()} == {
+    assert {phase: f"{OPEN} AND MassSendPhase" in query for phase, query in phases.items()} == {
         "needs_operator": True,
         "done": False,
     }
